@@ -1,0 +1,16 @@
+"""Queue disciplines: in which order tenants are served.
+
+A discipline sees a tenant through ``TenantView`` and gives it a *turn*, an integer; the
+tenant with the smallest turn goes first, ties by the oldest request. Whether it may go
+at all is decided by the gate, which is the same for every discipline: a tenant is
+admitted only while its virtual counter is within ``slack`` of the smallest counter of
+all backlogged tenants. Without a slack (None) there is no gate and no bound.
+
+One file each; a discipline of your own needs no registration, hand it to ``Policy``.
+"""
+
+from fairq.disciplines._fcfs import Fcfs
+from fairq.disciplines._protocol import Discipline, TenantView
+from fairq.disciplines._vtc import Vtc
+
+__all__ = ["Discipline", "Fcfs", "TenantView", "Vtc"]

@@ -1,0 +1,62 @@
+"""What happened in a call of the kernel, as one value."""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from fairq.request import RequestId
+
+__all__ = ["NO_EVENTS", "Events", "FinishReason", "Finished"]
+
+
+class FinishReason(enum.Enum):
+    """Why a request is over."""
+
+    LENGTH = "length"
+    """It produced ``max_tokens`` tokens."""
+
+    STOP = "stop"
+    """The backend said that its last token ended the sequence."""
+
+    CANCELLED = "cancelled"
+    """Somebody called ``cancel``."""
+
+    FAILED = "failed"
+    """It was in more failed steps, one after another, than the policy allows."""
+
+
+@attrs.frozen
+class Finished:
+    """One request is over; its id will not be heard of again."""
+
+    request_id: RequestId
+    reason: FinishReason
+    output_tokens: int
+    """Tokens it has delivered, the ones of this call included."""
+
+
+NO_TOKENS: Final[Mapping[RequestId, int]] = MappingProxyType({})
+
+
+@attrs.frozen
+class Events:
+    """Everything that one call changed for the callers; empty when nothing did."""
+
+    tokens: Mapping[RequestId, int] = NO_TOKENS
+    """The token that each sequence of the step produced: the backend's own mapping. A
+    request that was cancelled while the step ran may still be in it; ignore that."""
+
+    finished: tuple[Finished, ...] = ()
+    """Requests that are over, each exactly once in its life."""
+
+    preempted: tuple[RequestId, ...] = ()
+    """Requests that lost their blocks and wait again. No token is lost or repeated."""
+
+    def __bool__(self) -> bool:
+        return bool(self.tokens or self.finished or self.preempted)
+
+
+NO_EVENTS: Final = Events()

@@ -1,0 +1,131 @@
+"""What the operator decides: weights, prices, order, limits."""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from fairq._validators import fail, integer, is_finite, optional_integer
+from fairq.cost import LinearCost, price
+from fairq.disciplines import Discipline, Vtc
+
+__all__ = ["Admission", "Policy"]
+
+LEAST_PRICE: Final = 1024
+"""A price of at least this many counter units is rounded by less than 0.05 %."""
+
+
+class Admission(enum.Enum):
+    """When a request may join the batch."""
+
+    OPTIMISTIC = "optimistic"
+    """Blocks for the prompt now, for the output as it grows, against a forecast of how
+    long outputs get. When blocks run out, the newest request of the tenant with the
+    largest counter is preempted and computed again later."""
+
+    RESERVE = "reserve"
+    """Blocks for prompt and ``max_tokens`` of everybody in the batch fit at once. Never
+    preempts; needs honest ``max_tokens`` to fill the machine."""
+
+
+def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
+    # What is not a mapping is left for the validator, whose message is better.
+    return MappingProxyType(dict(weights)) if isinstance(weights, Mapping) else weights
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """How requests are ordered, admitted, limited and charged.
+
+    Raises:
+        UsageError: a field is out of its bounds; the message names it.
+    """
+
+    weights: Mapping[str, float] = attrs.field(factory=dict, converter=_frozen)
+    """Share of each tenant relative to the others, finite and > 0; tenants that are
+    not named have weight 1. Weight 4 gets four times the service of weight 1 while
+    both are backlogged."""
+
+    cost: LinearCost = attrs.field(factory=LinearCost)
+    """Price of prompt and output tokens, in service units."""
+
+    discipline: Discipline = attrs.field(factory=Vtc)
+    """Order of the tenants, and the slack of the gate."""
+
+    admission: Admission = attrs.field(default=Admission.OPTIMISTIC)
+    """When a request may join the batch."""
+
+    token_budget: int | None = attrs.field(
+        default=None, validator=optional_integer(1, "tokens per step")
+    )
+    """Most positions computed in one step; None for what the backend can. Smaller makes
+    steps shorter, and so the gap between two tokens of a running stream; larger makes
+    prompts faster. (The tau of Sarathi-Serve, OSDI 2024.)"""
+
+    max_sequences: int | None = attrs.field(
+        default=None, validator=optional_integer(1, "sequences")
+    )
+    """Most sequences in the batch; None for what the backend can."""
+
+    max_waiting: int | None = attrs.field(
+        default=100_000, validator=optional_integer(1, "requests")
+    )
+    """Most requests that wait, of all tenants; one more is rejected (retryable). None
+    for no limit. Preempted requests do not count: they were accepted before."""
+
+    max_waiting_per_tenant: int | None = attrs.field(
+        default=10_000, validator=optional_integer(1, "requests")
+    )
+    """The same for each single tenant."""
+
+    max_failures: int = attrs.field(default=3, validator=integer(0, "failed steps"))
+    """Failed steps in a row after which a request that was in all of them is given up.
+    0 gives up at the first."""
+
+    @weights.validator
+    def _check_weights(
+        self, attribute: "attrs.Attribute[object]", weights: Mapping[str, float]
+    ) -> None:
+        if not isinstance(weights, Mapping):
+            fail(self, attribute, weights, "a mapping from tenant to weight")
+        for tenant, weight in weights.items():
+            if not isinstance(tenant, str) or not tenant:
+                fail(self, attribute, tenant, "keyed by tenant names")
+            if not is_finite(weight) or weight <= 0:
+                expected = f"finite and > 0 for every tenant ({tenant!r} is not)"
+                fail(self, attribute, weight, expected)
+
+    @cost.validator
+    def _check_cost(
+        self, attribute: "attrs.Attribute[object]", cost: LinearCost
+    ) -> None:
+        if not isinstance(cost, LinearCost):
+            fail(self, attribute, cost, "a LinearCost")
+
+    @discipline.validator
+    def _check_discipline(
+        self, attribute: "attrs.Attribute[object]", discipline: Discipline
+    ) -> None:
+        if not callable(getattr(discipline, "turn", None)):
+            expected = "a discipline such as Vtc() or Fcfs()"
+            fail(self, attribute, discipline, expected)
+
+    @admission.validator
+    def _check_admission(
+        self, attribute: "attrs.Attribute[object]", admission: Admission
+    ) -> None:
+        if not isinstance(admission, Admission):
+            expected = "Admission.OPTIMISTIC or Admission.RESERVE"
+            fail(self, attribute, admission, expected)
+
+    def __attrs_post_init__(self) -> None:
+        heaviest = max(self.weights.values(), default=1.0)
+        if price(self.cost.output, max(heaviest, 1.0)) < LEAST_PRICE:
+            expected = "small enough, against cost.output, to be charged exactly"
+            fail(self, attrs.fields(Policy).weights, heaviest, expected)
+
+    def weight(self, tenant: str) -> float:
+        """The weight of a tenant; 1 when it was not named."""
+        return self.weights.get(tenant, 1.0)

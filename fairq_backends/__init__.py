@@ -1,0 +1,1 @@
+"""Backends that come with fairq. They import only its public names."""
