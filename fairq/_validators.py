@@ -72,15 +72,28 @@ def number(minimum: float, unit: str, *, exclusive: bool = False) -> Validator:
     sign = ">" if exclusive else ">="
 
     def check(
-        instance: type_of_instance, attribute: "attrs.Attribute[Any]", value: Any
+        instance: type_of_instance, attribute: "attrs.Attribute[Any]", value: float
     ) -> None:
-        if (
-            not is_finite(value)
-            or value < minimum
-            or (exclusive and value == minimum)
-        ):
+        if not is_finite(value) or value < minimum or (exclusive and value == minimum):
             expected = f"a finite number {sign} {minimum:g} ({unit})"
             fail(instance, attribute, value, expected)
+
+    return check
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is a string that is not empty."""
+    return isinstance(value, str) and bool(value)
+
+
+def instance_of(kind: type) -> Validator:
+    """Check for an instance of a class."""
+
+    def check(
+        instance: type_of_instance, attribute: "attrs.Attribute[Any]", value: object
+    ) -> None:
+        if not isinstance(value, kind):
+            fail(instance, attribute, value, f"a fairq.{kind.__name__}")
 
     return check
 
@@ -89,5 +102,16 @@ def text(
     instance: type_of_instance, attribute: "attrs.Attribute[Any]", value: object
 ) -> None:
     """Check for a string that is not empty."""
-    if not isinstance(value, str) or not value:
+    if not is_text(value):
         fail(instance, attribute, value, "a string that is not empty")
+
+
+def check_type(value: object, kind: type, what: str) -> None:
+    """Refuse an argument of the wrong type where it enters.
+
+    Raises:
+        UsageError: ``value`` is not a ``kind``; ``what`` names the argument.
+    """
+    if not isinstance(value, kind):
+        msg = f"{what} must be a {kind.__name__}; got {type(value).__name__}."
+        raise UsageError(msg)

@@ -7,7 +7,15 @@ from typing import Final
 
 import attrs
 
-from fairq._validators import fail, integer, is_finite, optional_integer
+from fairq._validators import (
+    check_type,
+    fail,
+    instance_of,
+    integer,
+    is_finite,
+    is_text,
+    optional_integer,
+)
 from fairq.cost import LinearCost, price
 from fairq.disciplines import Discipline, Vtc
 
@@ -31,8 +39,8 @@ class Admission(enum.Enum):
 
 
 def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
-    # What is not a mapping is left for the validator, whose message is better.
-    return MappingProxyType(dict(weights)) if isinstance(weights, Mapping) else weights
+    check_type(weights, Mapping, "Policy.weights")
+    return MappingProxyType(dict(weights))
 
 
 @attrs.frozen(kw_only=True)
@@ -48,13 +56,15 @@ class Policy:
     not named have weight 1. Weight 4 gets four times the service of weight 1 while
     both are backlogged."""
 
-    cost: LinearCost = attrs.field(factory=LinearCost)
+    cost: LinearCost = attrs.field(factory=LinearCost, validator=instance_of(LinearCost))
     """Price of prompt and output tokens, in service units."""
 
     discipline: Discipline = attrs.field(factory=Vtc)
     """Order of the tenants, and the slack of the gate."""
 
-    admission: Admission = attrs.field(default=Admission.OPTIMISTIC)
+    admission: Admission = attrs.field(
+        default=Admission.OPTIMISTIC, validator=instance_of(Admission)
+    )
     """When a request may join the batch."""
 
     token_budget: int | None = attrs.field(
@@ -88,21 +98,12 @@ class Policy:
     def _check_weights(
         self, attribute: "attrs.Attribute[object]", weights: Mapping[str, float]
     ) -> None:
-        if not isinstance(weights, Mapping):
-            fail(self, attribute, weights, "a mapping from tenant to weight")
         for tenant, weight in weights.items():
-            if not isinstance(tenant, str) or not tenant:
+            if not is_text(tenant):
                 fail(self, attribute, tenant, "keyed by tenant names")
             if not is_finite(weight) or weight <= 0:
                 expected = f"finite and > 0 for every tenant ({tenant!r} is not)"
                 fail(self, attribute, weight, expected)
-
-    @cost.validator
-    def _check_cost(
-        self, attribute: "attrs.Attribute[object]", cost: LinearCost
-    ) -> None:
-        if not isinstance(cost, LinearCost):
-            fail(self, attribute, cost, "a LinearCost")
 
     @discipline.validator
     def _check_discipline(
@@ -111,14 +112,6 @@ class Policy:
         if not callable(getattr(discipline, "turn", None)):
             expected = "a discipline such as Vtc() or Fcfs()"
             fail(self, attribute, discipline, expected)
-
-    @admission.validator
-    def _check_admission(
-        self, attribute: "attrs.Attribute[object]", admission: Admission
-    ) -> None:
-        if not isinstance(admission, Admission):
-            expected = "Admission.OPTIMISTIC or Admission.RESERVE"
-            fail(self, attribute, admission, expected)
 
     def __attrs_post_init__(self) -> None:
         heaviest = max(self.weights.values(), default=1.0)

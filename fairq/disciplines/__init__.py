@@ -1,10 +1,9 @@
 """Queue disciplines: in which order tenants are served.
 
 A discipline sees a tenant through ``TenantView`` and gives it a *turn*, an integer; the
-tenant with the smallest turn goes first, ties by the oldest request. Whether it may go
-at all is decided by the gate, which is the same for every discipline: a tenant is
-admitted only while its virtual counter is within ``slack`` of the smallest counter of
-all backlogged tenants. Without a slack (None) there is no gate and no bound.
+tenant with the smallest turn goes first, ties by the oldest request. How far others may
+go ahead of it when its request does not fit is the *slack*: the width of the gate that
+the fairness bound rests on. Without a slack (None) there is no gate and no bound.
 
 One file each; a discipline of your own needs no registration, hand it to ``Policy``.
 """

@@ -22,6 +22,7 @@ class Discipline(Protocol):
 
     ``turn`` must not fall while requests of the tenant are admitted or served: the
     kernel keeps tenants in a heap of lower bounds and looks again only at the top.
+    With a gate it must be the counter, or grow with it: that is what is bounded.
     """
 
     @property
@@ -31,9 +32,12 @@ class Discipline(Protocol):
 
     @property
     def slack(self) -> float | None:
-        """Width of the gate, in service units per unit of weight, >= 0; None for
-        no gate. With a gate, requests of other tenants inside it may pass one that
-        does not fit; without, it holds back everybody behind it."""
+        """Width of the gate, or None for no gate.
+
+        In service units per unit of weight, >= 0. With a gate, tenants whose turn is
+        within the slack of the first may pass a request of it that does not fit;
+        without one, it holds back everybody behind it.
+        """
         ...
 
     def turn(self, tenant: TenantView) -> int:

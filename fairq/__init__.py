@@ -1,0 +1,77 @@
+"""fairq decides which requests an LLM server works on next.
+
+General layout:
+
+* values (``request``, ``plan``, ``events``, ``policy``, ``cost``, ``backend``,
+  ``errors``): frozen, validated, no behaviour;
+* ``kernel``: the pure state machine that decides; ``disciplines``: in which order;
+* ``engine``: drives the kernel with a backend, in async code;
+* ``sim``: drives the same kernel in virtual time;
+* ``plugins``: finds backends by name; ``cli``: the ``fairq`` command.
+
+Start with ``open_engine`` in a server, with ``Kernel`` in a loop of your own.
+"""
+
+from fairq.backend import AsyncBackend, Backend, Capacity, SyncBackend
+from fairq.cost import LinearCost
+from fairq.disciplines import Discipline, Fcfs, Vtc
+from fairq.engine import Engine, Statistics, TokenStream, open_engine
+from fairq.errors import (
+    BackendError,
+    EngineClosed,
+    FairqError,
+    InvariantError,
+    ReaderTooSlow,
+    RequestRejected,
+    TraceError,
+    UsageError,
+)
+from fairq.events import Events, Finished, FinishReason
+from fairq.kernel import Idle, Kernel, Snapshot
+from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan, StepResult
+from fairq.plugins import load_backend
+from fairq.policy import Admission, Policy
+from fairq.request import Request, RequestId
+from fairq.tokens import TokenIds
+
+__all__ = [
+    "Admission",
+    "AsyncBackend",
+    "Backend",
+    "BackendError",
+    "BlockId",
+    "Capacity",
+    "Chunk",
+    "DecodeSet",
+    "Discipline",
+    "Engine",
+    "EngineClosed",
+    "Enter",
+    "Events",
+    "FairqError",
+    "Fcfs",
+    "FinishReason",
+    "Finished",
+    "Idle",
+    "InvariantError",
+    "Kernel",
+    "LinearCost",
+    "Policy",
+    "ReaderTooSlow",
+    "Request",
+    "RequestId",
+    "RequestRejected",
+    "Snapshot",
+    "Statistics",
+    "StepId",
+    "StepPlan",
+    "StepResult",
+    "SyncBackend",
+    "TokenIds",
+    "TokenStream",
+    "TraceError",
+    "UsageError",
+    "Vtc",
+    "load_backend",
+    "open_engine",
+]

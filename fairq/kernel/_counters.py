@@ -1,0 +1,161 @@
+"""Virtual counters of all tenants: lift, charge, refund, and who is next.
+
+The algorithm is VTC of Sheng et al. (OSDI 2024) with weights, a gate of width Q, and
+prompts charged whole at admission. Why the gap is bounded, for the service W that was
+executed (not merely charged), Q the slack, w the weight:
+
+* c is the counter, p the charged part of it that is not computed yet, and v the floor:
+  the running maximum of the smallest counter among backlogged tenants. A tenant that
+  becomes backlogged is lifted to v, and a refund lowers c and p alike, so of every
+  backlogged tenant j: c_j - p_j >= v - P, where P is the largest p ever seen.
+* Tenant i is admitted only while c_i <= v + Q. What it can be charged afterwards, by
+  computing what is admitted, is at most O: the new prompt and the outputs owed. So
+  c_i - p_i <= v + Q + O until its next admission.
+* Hence (c_i - p_i) - (c_j - p_j) <= Q + O + P, and over an interval in which both stay
+  backlogged (no lifts) |dW_i/w_i - dW_j/w_j| <= 2 (Q + O + P).
+
+O and P are measured, as maxima over the tenants and the run, right after admissions.
+Trap: a lift at the next step boundary instead of at the arrival breaks the floor.
+"""
+
+from collections.abc import Iterator
+
+from fairq.cost import SCALE, price
+from fairq.kernel._clock import StepClock
+from fairq.kernel._heap import LazyHeap
+from fairq.kernel._tenant import Tenant
+from fairq.policy import Policy
+
+
+class VirtualCounters:
+    """The tenants that matter: with live requests, or above the floor."""
+
+    __slots__ = (
+        "_clock",
+        "_floor",
+        "_idle",
+        "_last_left",
+        "_policy",
+        "backlogged",
+        "largest_commitment",
+        "largest_prepaid",
+        "slack",
+        "tenants",
+    )
+
+    def __init__(self, policy: Policy, clock: StepClock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self.tenants: dict[str, Tenant] = {}
+        turn = policy.discipline.turn
+        self.backlogged: LazyHeap[Tenant] = LazyHeap(
+            lambda tenant: (turn(tenant), tenant.oldest)
+        )
+        """Who has waiting requests, by turn; ``plan`` takes some out for a while."""
+        self._idle: LazyHeap[Tenant] = LazyHeap(lambda t: (t.counter, t.name))
+        self._floor = 0
+        self._last_left: Tenant | None = None
+        self.largest_commitment = 0
+        self.largest_prepaid = 0
+        slack = policy.discipline.slack
+        self.slack = None if slack is None else round(SCALE * slack)
+        """Width of the gate, in 1/SCALE; None for no gate."""
+
+    # --- tenants come and go --------------------------------------------------------
+
+    def tenant(self, name: str) -> Tenant:
+        """The tenant of that name, made if it is new. O(1)."""
+        found = self.tenants.get(name)
+        if found is None:
+            weight = self._policy.weight(name)
+            cost = self._policy.cost
+            found = Tenant(
+                name=name,
+                weight=weight,
+                prompt_price=price(cost.prompt, weight),
+                output_price=price(cost.output, weight),
+                clock=self._clock,
+            )
+            self.tenants[name] = found
+        return found
+
+    def rest(self, tenant: Tenant) -> None:
+        """Note that a tenant has neither waiting nor running requests."""
+        if self.slack is None:
+            # Without a gate nobody's counter matters to anybody.
+            del self.tenants[tenant.name]
+        else:
+            self._idle.add(tenant)
+
+    def _evict(self) -> None:
+        # An idle tenant at or below the floor would be lifted to it when it returns:
+        # forgetting it changes nothing.
+        while (tenant := self._idle.top()) and tenant.counter <= self._floor:
+            self._idle.discard(tenant)
+            del self.tenants[tenant.name]
+            if self._last_left is tenant:
+                self._last_left = None
+
+    def idle(self) -> Iterator[Tenant]:
+        """The tenants kept only for their counter, for checks."""
+        return iter(self._idle)
+
+    # --- backlog --------------------------------------------------------------------
+
+    def join(self, tenant: Tenant) -> None:
+        """A tenant has become backlogged: lift it, and let it take turns."""
+        self._idle.discard(tenant)
+        if self.slack is not None:
+            floor = self._raise_floor()
+            tenant.lifted += max(0, floor - tenant.counter)
+            self._evict()
+        self.backlogged.add(tenant)
+
+    def leave(self, tenant: Tenant) -> None:
+        """A tenant has nothing waiting any more."""
+        self.backlogged.discard(tenant)
+        self._last_left = tenant
+
+    def _raise_floor(self) -> int:
+        """The floor, brought up to date. O(log tenants), amortised."""
+        lowest = self.backlogged.top()
+        if lowest is None:
+            # Nobody waits: whoever comes is measured against who waited last.
+            lowest = self._last_left
+        if lowest is not None and lowest.counter > self._floor:
+            self._floor = lowest.counter
+        return self._floor
+
+    # --- charges --------------------------------------------------------------------
+
+    def charge_admission(self, tenant: Tenant, prompt: int, outputs: int) -> None:
+        """Charge a prompt (positions) and grant outputs (tokens)."""
+        tenant.prompt_tokens += prompt
+        tenant.prepaid += prompt
+        tenant.granted += outputs
+
+    def measure(self, tenant: Tenant, prompt: int) -> None:
+        """Note what a tenant is committed to, right after its admissions of a step."""
+        commitment = tenant.prompt_price * prompt + tenant.output_price * tenant.owed
+        self.largest_commitment = max(self.largest_commitment, commitment)
+        prepaid = tenant.prompt_price * tenant.prepaid
+        self.largest_prepaid = max(self.largest_prepaid, prepaid)
+
+    def refund(self, tenant: Tenant, prompt: int) -> None:
+        """Take back the charge for positions that were never computed."""
+        if not prompt:
+            return
+        if self.slack is not None:
+            self._raise_floor()
+        tenant.prompt_tokens -= prompt
+        tenant.prepaid -= prompt
+        if tenant in self.backlogged:
+            self.backlogged.add(tenant)
+
+    @property
+    def gap_bound(self) -> float | None:
+        """2 (Q + O + P) of this run, in service units; None without a gate."""
+        if self.slack is None:
+            return None
+        gap = self.slack + self.largest_commitment + self.largest_prepaid
+        return 2 * gap / SCALE

@@ -1,0 +1,212 @@
+"""A plan in the making: what would change, and nothing changed yet.
+
+The draft takes blocks and slots out of their pools, because they are promised to the
+backend while the plan is outstanding, and notes everything else. ``apply`` makes it
+true once the plan is answered; ``abandon`` puts blocks and slots back exactly as they
+were. So a step that fails needs no undoing.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from fairq.kernel._lifecycle import Lifecycle
+from fairq.kernel._sequence import Sequence
+from fairq.kernel._snapshot import Phase
+from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan
+from fairq.request import RequestId
+
+
+@attrs.frozen(eq=False)
+class Entry:
+    """A sequence that is to join, with what it gets."""
+
+    sequence: Sequence
+    slot: int
+    blocks: list[BlockId]
+    unpaid: int
+
+    def enter(self) -> Enter:
+        """As the backend is told."""
+        request = self.sequence.request
+        return Enter(
+            request_id=self.sequence.id,
+            slot=self.slot,
+            tokens=self.sequence.tokens(),
+            prompt_length=len(request.prompt),
+            blocks=tuple(self.blocks),
+            cached=0,
+            sampling=request.sampling,
+        )
+
+
+class Draft:
+    """What one step would change.
+
+    Args:
+        lifecycle: What it would change it in.
+        budget: Most positions the step may compute.
+    """
+
+    __slots__ = (
+        "_freed",
+        "_life",
+        "_taken",
+        "budget",
+        "chunks",
+        "entries",
+        "growing",
+        "grown",
+        "plan",
+        "preempted",
+    )
+
+    plan: StepPlan
+
+    def __init__(self, lifecycle: Lifecycle, budget: int) -> None:
+        self._life = lifecycle
+        self.budget = budget - len(lifecycle.batch.decodes)
+        self.growing: list[Sequence] = []
+        self.grown: list[BlockId] = []
+        self.chunks: list[Chunk] = []
+        self.entries: list[Entry] = []
+        self.preempted: list[Sequence] = []
+        self._taken: list[BlockId] = []
+        self._freed: list[BlockId] = []
+
+    # --- building -------------------------------------------------------------------
+
+    @property
+    def free(self) -> int:
+        """Blocks that can still be given out in this step."""
+        return self._life.ledger.free + len(self._freed)
+
+    def _take(self, count: int) -> list[BlockId]:
+        fresh = self._life.ledger.take(min(count, self._life.ledger.free))
+        self._taken += fresh
+        rest = count - len(fresh)
+        if rest:
+            fresh += self._freed[-rest:]
+            del self._freed[-rest:]
+        return fresh
+
+    def preempt(self, sequence: Sequence) -> None:
+        """Throw a member out; its blocks can be given to others at once."""
+        self.preempted.append(sequence)
+        self._freed += sequence.blocks
+        if sequence.id in self._life.batch.decodes:
+            self.budget += 1
+
+    def grow(self, sequences: list[Sequence]) -> None:
+        """Give each of them one block more. Needs as many free ones."""
+        self.growing = sequences
+        self.grown = self._take(len(sequences))
+
+    def compute(self, sequence: Sequence, start: int) -> None:
+        """Compute as much of a sequence's known tokens as the budget allows."""
+        left = sequence.known - start
+        length = min(left, self.budget)
+        self.budget -= length
+        self.chunks.append(Chunk(sequence.id, start, length, length == left))
+
+    def admit(self, sequence: Sequence, blocks: int) -> None:
+        """Let a waiting sequence in, with its first chunk."""
+        slot = self._life.batch.take_slot()
+        entry = Entry(sequence, slot, self._take(blocks), sequence.unpaid)
+        self.entries.append(entry)
+        self.compute(sequence, 0)
+
+    def seal(self, step_id: StepId) -> StepPlan:
+        """The plan, to be answered."""
+        leave = (*self._life.leaving, *(sequence.id for sequence in self.preempted))
+        ids = [sequence.id for sequence in self.growing]
+        self.plan = StepPlan(
+            step_id=step_id,
+            leave=leave,
+            grow=tuple(zip(ids, self.grown, strict=True)),
+            enter=tuple(entry.enter() for entry in self.entries),
+            chunks=tuple(self.chunks),
+            decodes=self._decodes(),
+        )
+        return self.plan
+
+    def _decodes(self) -> DecodeSet:
+        batch = self._life.batch
+        if not self.preempted:
+            return batch.decodes
+        gone = {sequence.id for sequence in self.preempted}
+        slots = batch.decode_ids()
+        return DecodeSet({id_: slots[id_] for id_ in slots if id_ not in gone})
+
+    # --- who is in it ---------------------------------------------------------------
+
+    def involves(self, sequence: Sequence) -> bool:
+        """Whether a sequence is in the batch, or enters it with this plan."""
+        return sequence.phase is not Phase.WAITING or any(
+            entry.sequence is sequence for entry in self.entries
+        )
+
+    def members(self) -> list[RequestId]:
+        """Everybody for whom this step computes something."""
+        return [*self.plan.decodes, *(chunk.request_id for chunk in self.chunks)]
+
+    def taken(self) -> list[BlockId]:
+        """Blocks out of the pool that nobody's table has yet, for checks."""
+        return self._taken
+
+    # --- the answer -----------------------------------------------------------------
+
+    def sampling(self) -> list[RequestId]:
+        """Sequences whose chunk yields a token."""
+        return [chunk.request_id for chunk in self.chunks if chunk.samples]
+
+    def abandon(self) -> None:
+        """Put back what was taken."""
+        self._life.ledger.give_back(self._taken)
+        for entry in reversed(self.entries):
+            self._life.batch.give_back_slot(entry.slot)
+
+    def apply(self, tokens: Mapping[RequestId, int]) -> None:
+        """Make it true: the step has been executed and gave these tokens."""
+        self._life.leaving.clear()
+        self._apply_preemptions()
+        self._apply_admissions()
+        for sequence, block in zip(self.growing, self.grown, strict=True):
+            sequence.blocks.append(block)
+        self._life.batch.advance(tokens)
+        self._apply_chunks(tokens)
+
+    def _apply_preemptions(self) -> None:
+        if not self.preempted:
+            return
+        for sequence in self.preempted:
+            self._life.preempt(sequence)
+        self._life.rule.preempted()
+        # preempt() has freed the blocks of the victims; some of them were handed on.
+        self._life.ledger.withdraw(self._handed_on())
+
+    def _handed_on(self) -> Iterable[BlockId]:
+        kept = set(self._taken)
+        return [block for block in self.grown if block not in kept]
+
+    def _apply_admissions(self) -> None:
+        """Admit, and only then measure what each tenant is committed to.
+
+        Before the clock advances: outputs of this very step are still owed, as they
+        were when the gate let the tenant through.
+        """
+        prompts: dict[str, int] = {}
+        for entry in self.entries:
+            self._life.admit(entry.sequence, entry.slot, entry.blocks)
+            name = entry.sequence.tenant.name
+            prompts[name] = prompts.get(name, 0) + entry.unpaid
+        counters = self._life.counters
+        for name, prompt in prompts.items():
+            counters.measure(counters.tenants[name], prompt)
+
+    def _apply_chunks(self, tokens: Mapping[RequestId, int]) -> None:
+        for chunk in self.chunks:
+            sequence = self._life.sequences[chunk.request_id]
+            self._life.compute(sequence, chunk.start, chunk.length)
+            if chunk.samples:
+                self._life.sample(sequence, tokens[chunk.request_id])

@@ -1,0 +1,142 @@
+"""The moves of a request, and everything that moves with it.
+
+Each method is one arrow of the diagram in ``_sequence`` and leaves ledger, batch,
+counters, queue and admission rule in agreement. Nothing here decides or validates.
+"""
+
+from fairq.backend import Capacity
+from fairq.kernel._admission import make_rule
+from fairq.kernel._batch import Batch
+from fairq.kernel._blocks import BlockLedger
+from fairq.kernel._clock import StepClock
+from fairq.kernel._counters import VirtualCounters
+from fairq.kernel._sequence import Sequence
+from fairq.kernel._snapshot import Phase
+from fairq.kernel._tenant import Tenant
+from fairq.plan import BlockId
+from fairq.policy import Policy
+from fairq.request import RequestId
+
+
+class Lifecycle:
+    """All live requests, and the parts that know something about them."""
+
+    __slots__ = (
+        "batch",
+        "clock",
+        "counters",
+        "leaving",
+        "ledger",
+        "preemptions",
+        "recomputed",
+        "rule",
+        "sequences",
+    )
+
+    def __init__(self, capacity: Capacity, policy: Policy, slots: int) -> None:
+        self.clock = StepClock()
+        self.ledger = BlockLedger(capacity.blocks, capacity.block_size)
+        self.batch = Batch(slots, capacity.block_size, self.clock)
+        self.counters = VirtualCounters(policy, self.clock)
+        self.rule = make_rule(policy.admission, self.ledger, self.batch)
+        self.sequences: dict[RequestId, Sequence] = {}
+        """The live requests, in the order of arrival."""
+        self.leaving: list[RequestId] = []
+        """Members that are gone and that the backend has not been told of."""
+        self.preemptions = 0
+        self.recomputed = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests in queues."""
+        return len(self.sequences) - len(self.batch)
+
+    def arrive(self, sequence: Sequence) -> None:
+        """A new request goes to the end of its tenant's queue."""
+        tenant = sequence.tenant
+        self.sequences[sequence.id] = sequence
+        tenant.waiting[sequence.id] = sequence
+        if len(tenant.waiting) == 1:
+            self.counters.join(tenant)
+
+    def admit(self, sequence: Sequence, slot: int, blocks: list[BlockId]) -> None:
+        """From the head of its queue into the batch."""
+        tenant = sequence.tenant
+        unpaid = sequence.unpaid
+        outputs = sequence.request.max_tokens - sequence.produced
+        self.counters.charge_admission(tenant, unpaid, outputs)
+        sequence.prepaid = unpaid
+        sequence.blocks = blocks
+        self._unqueue(sequence)
+        tenant.running[sequence.id] = sequence
+        self.batch.enter(sequence, slot)
+        self.rule.enter(sequence)
+
+    def compute(self, sequence: Sequence, start: int, length: int) -> None:
+        """A chunk of known tokens has been computed: settle its charge."""
+        end = start + length
+        self.recomputed += max(0, min(sequence.reached, end) - start)
+        sequence.computed = end
+        sequence.reached = max(sequence.reached, end)
+        settled = min(end, len(sequence.request.prompt)) - sequence.paid
+        if settled > 0:
+            sequence.paid += settled
+            sequence.prepaid -= settled
+            sequence.tenant.prepaid -= settled
+
+    def sample(self, sequence: Sequence, token: int) -> None:
+        """Its last chunk yielded a token; it decodes from now on."""
+        tenant = sequence.tenant
+        self.batch.begin_decoding(sequence, token)
+        tenant.outputs_offset += 1 - self.clock.tick
+        tenant.decoding += 1
+
+    def preempt(self, sequence: Sequence) -> None:
+        """Out of the batch, back to the head of its queue; its turn is kept."""
+        tenant = sequence.tenant
+        self._leave_batch(sequence, Phase.WAITING, ended=False)
+        sequence.reached = max(sequence.reached, sequence.computed)
+        sequence.computed = 0
+        self.preemptions += 1
+        tenant.waiting[sequence.id] = sequence
+        tenant.waiting.move_to_end(sequence.id, last=False)
+        if len(tenant.waiting) == 1:
+            self.counters.join(tenant)
+        else:
+            self.counters.backlogged.add(tenant)
+
+    def end(self, sequence: Sequence, *, ended: bool) -> None:
+        """A live request is over; ``ended`` when it ended by itself."""
+        if sequence.phase is Phase.WAITING:
+            sequence.move(Phase.OVER)
+            self._unqueue(sequence)
+        else:
+            self._leave_batch(sequence, Phase.OVER, ended=ended)
+            self.leaving.append(sequence.id)
+        del self.sequences[sequence.id]
+        tenant = sequence.tenant
+        if not tenant.waiting and not tenant.running:
+            self.counters.rest(tenant)
+
+    def _unqueue(self, sequence: Sequence) -> None:
+        tenant = sequence.tenant
+        del tenant.waiting[sequence.id]
+        if not tenant.waiting:
+            self.counters.leave(tenant)
+
+    def _leave_batch(self, sequence: Sequence, phase: Phase, *, ended: bool) -> None:
+        tenant = sequence.tenant
+        if sequence.phase is Phase.DECODING:
+            self._stop_rate(tenant)
+        self.batch.leave(sequence, phase)
+        self.rule.leave(sequence, ended=ended)
+        self.ledger.give_back(sequence.blocks)
+        sequence.blocks = []
+        del tenant.running[sequence.id]
+        tenant.granted -= sequence.request.max_tokens - len(sequence.outputs)
+        refund, sequence.prepaid = sequence.prepaid, 0
+        self.counters.refund(tenant, refund)
+
+    def _stop_rate(self, tenant: Tenant) -> None:
+        tenant.decoding -= 1
+        tenant.outputs_offset += self.clock.tick

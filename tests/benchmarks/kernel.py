@@ -1,0 +1,265 @@
+"""How long the kernel takes: ``python tests/benchmarks/kernel.py [--json OUT]``.
+
+Each row is the median of 5 runs, and the p99 of all steps of those runs. The backend
+is replaced by a dictionary of tokens made beforehand, so what is timed is ``plan`` and
+``commit`` and nothing else.
+"""
+
+import argparse
+import gc
+import json
+import platform
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+
+from fairq import Capacity, Kernel, Policy, Request, StepPlan, StepResult, TokenIds
+
+RUNS = 5
+BLOCK_SIZE = 16
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One line of the table, times in microseconds."""
+
+    name: str
+    running: int
+    waiting: int
+    tenants: int
+    us_per_step: float
+    us_per_request_step: float | None
+    us_p99: float
+
+
+def clock() -> int:
+    return time.perf_counter_ns()
+
+
+def summary(runs: list[list[int]]) -> tuple[float, float]:
+    """Median of the runs' means, and p99 over everything, in microseconds."""
+    means = [statistics.fmean(run) / 1e3 for run in runs]
+    pooled = sorted(value for run in runs for value in run)
+    return statistics.median(means), pooled[int(len(pooled) * 0.99)] / 1e3
+
+
+def request(tenant: int, prompt: TokenIds, max_tokens: int) -> Request:
+    return Request(tenant=f"tenant-{tenant}", prompt=prompt, max_tokens=max_tokens)
+
+
+def answer(plan: StepPlan) -> StepResult:
+    tokens = dict.fromkeys(plan.decodes, 7)
+    tokens.update({chunk.request_id: 7 for chunk in plan.chunks if chunk.samples})
+    return StepResult(plan.step_id, tokens)
+
+
+def step(kernel: Kernel) -> StepPlan:
+    plan = kernel.plan()
+    assert isinstance(plan, StepPlan)
+    kernel.commit(answer(plan))
+    return plan
+
+
+def standing(running: int, tenants: int = 64, steps: int = 4096) -> Kernel:
+    """A kernel in which ``running`` requests decode, out of step with one another."""
+    capacity = Capacity(
+        blocks=running * (steps // BLOCK_SIZE + 4),
+        block_size=BLOCK_SIZE,
+        max_sequences=running,
+        tokens_per_step=8192,
+    )
+    kernel = Kernel(capacity, Policy(max_waiting=None, max_waiting_per_tenant=None))
+    for number in range(running):
+        prompt = TokenIds([1] * (1 + number % BLOCK_SIZE))
+        kernel.submit(request(number % tenants, prompt, steps))
+    while kernel.snapshot().waiting:
+        step(kernel)
+    for _ in range(2 * BLOCK_SIZE):
+        step(kernel)
+    return kernel
+
+
+def time_steps(kernel: Kernel, steps: int) -> list[int]:
+    """Time ``plan`` and ``commit`` of each step, without making the tokens."""
+    times = []
+    for _ in range(steps):
+        begin = clock()
+        plan = kernel.plan()
+        middle = clock()
+        assert isinstance(plan, StepPlan)
+        result = answer(plan)
+        resume = clock()
+        kernel.commit(result)
+        times.append(clock() - resume + middle - begin)
+    return times
+
+
+def decode_rows() -> Iterable[Row]:
+    for running in (256, 1024, 4096):
+        kernel = standing(running)
+        gc.collect()
+        gc.freeze()  # what stands is not garbage; a server would do the same
+        runs = [time_steps(kernel, 160) for _ in range(RUNS)]
+        gc.unfreeze()
+        median, p99 = summary(runs)
+        yield Row(
+            name="plan + commit, everybody decodes",
+            running=running,
+            waiting=0,
+            tenants=64,
+            us_per_step=median,
+            us_per_request_step=median / running,
+            us_p99=p99,
+        )
+
+
+def queue_row(waiting: int, tenants: int) -> Row:
+    """A full batch of 256, and a queue behind it from which one is admitted a step."""
+    capacity = Capacity(blocks=100_000, max_sequences=256, tokens_per_step=8192)
+    policy = Policy(max_waiting=None, max_waiting_per_tenant=None)
+    runs = []
+    for _ in range(RUNS):
+        kernel = Kernel(capacity, policy)
+        prompt = TokenIds(range(16))
+        for number in range(waiting + 256):
+            # Ends spread over time: in most steps somebody leaves and enters.
+            kernel.submit(request(number % tenants, prompt, 128 + number % 256))
+        for _ in range(300):
+            step(kernel)
+        for number in range(waiting - kernel.snapshot().waiting):
+            kernel.submit(request(number % tenants, prompt, 128 + number % 256))
+        gc.collect()
+        gc.freeze()
+        runs.append(time_steps(kernel, 200 if waiting > 1000 else 60))
+        gc.unfreeze()
+    median, p99 = summary(runs)
+    return Row(
+        name="plan + commit, behind a queue",
+        running=256,
+        waiting=waiting,
+        tenants=tenants,
+        us_per_step=median,
+        us_per_request_step=median / 256,
+        us_p99=p99,
+    )
+
+
+def timed(calls: int, call: Callable[[int], object]) -> list[int]:
+    times = []
+    for number in range(calls):
+        begin = clock()
+        call(number)
+        times.append(clock() - begin)
+    return times
+
+
+def admit_row() -> Row:
+    """Submit, plan and commit one prompt of 512 tokens into an idle kernel."""
+    prompts = [TokenIds([n] * 512) for n in range(200)]
+
+    def admit(kernel: Kernel, number: int) -> None:
+        kernel.submit(request(number % 64, prompts[number], 1))
+        plan = kernel.plan()
+        assert isinstance(plan, StepPlan)
+        kernel.commit(StepResult(plan.step_id, {plan.chunks[0].request_id: 7}))
+
+    runs = []
+    for _ in range(RUNS):
+        kernel = Kernel(Capacity(blocks=1000, max_sequences=256, tokens_per_step=8192))
+        runs.append(timed(200, lambda number, kernel=kernel: admit(kernel, number)))
+    median, p99 = summary(runs)
+    return Row(
+        name="submit to first token, prompt of 512",
+        running=0,
+        waiting=1,
+        tenants=64,
+        us_per_step=median,
+        us_per_request_step=median,
+        us_p99=p99,
+    )
+
+
+def cancel_row() -> Row:
+    """Cancel requests that wait among 100,000."""
+    capacity = Capacity(blocks=1000)
+    policy = Policy(max_waiting=None, max_waiting_per_tenant=None)
+    prompt = TokenIds(range(16))
+    kernel = Kernel(capacity, policy)
+    ids = [kernel.submit(request(n % 10_000, prompt, 16)) for n in range(100_000)]
+    gc.collect()
+    gc.freeze()
+    runs = [
+        timed(1000, lambda number, run=run: kernel.cancel(ids[97 * number + run]))
+        for run in range(RUNS)
+    ]
+    gc.unfreeze()
+    median, p99 = summary(runs)
+    return Row(
+        name="cancel one that waits",
+        running=0,
+        waiting=100_000,
+        tenants=10_000,
+        us_per_step=median,
+        us_per_request_step=None,
+        us_p99=p99,
+    )
+
+
+def queued_bytes() -> float:
+    """Memory of one queued request beyond its packed prompt."""
+    count = 20_000
+    prompt = TokenIds(range(16))
+    kernel = Kernel(
+        Capacity(blocks=1000), Policy(max_waiting=None, max_waiting_per_tenant=None)
+    )
+    tracemalloc.start()
+    for number in range(count):
+        kernel.submit(request(number % 100, prompt, 16))
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return used / count
+
+
+def rows() -> Iterable[Row]:
+    yield from decode_rows()
+    yield admit_row()
+    yield queue_row(100, 10)
+    yield queue_row(100_000, 10_000)
+    yield cancel_row()
+
+
+def show(row: Row) -> None:
+    each = row.us_per_request_step
+    print(
+        f"{row.name:<38}{row.running:>8}{row.waiting:>9}{row.tenants:>9}"
+        f"{row.us_per_step:>12.2f}{row.us_p99:>12.2f}"
+        f"{'' if each is None else format(each, '.3f'):>15}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    print(f"CPython {platform.python_version()}, medians of {RUNS}, microseconds")
+    print(
+        f"{'':<38}{'running':>8}{'waiting':>9}{'tenants':>9}"
+        f"{'per step':>12}{'p99':>12}{'per request':>15}"
+    )
+    done = []
+    for row in rows():
+        show(row)
+        done.append(attrs.asdict(row))
+    memory = queued_bytes()
+    print(f"{'bytes per queued request, w/o prompt':<38}{memory:>38.0f}")
+    if options.json is not None:
+        document = {"rows": done, "bytes_per_queued_request": memory}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
