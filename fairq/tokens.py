@@ -98,7 +98,8 @@ def pack(ids: Iterable[int]) -> bytes:
         msg = f"Token ids must be integers; got {type(ids).__name__}."
         raise UsageError(msg)
     try:
-        raw = array("i", ids).tobytes()
+        # Through a list: array() takes it in one pass, any other iterable one by one.
+        raw = array("i", list(ids)).tobytes()
     except (TypeError, OverflowError) as error:
         msg = f"Token ids must be integers in 0..2**31-1: {error}."
         raise UsageError(msg) from None

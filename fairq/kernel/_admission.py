@@ -34,11 +34,11 @@ class Rule(Protocol):
         """A plan begins; ``free`` blocks are left after everybody has grown."""
         ...
 
-    def fits(self, sequence: Sequence) -> bool:
-        """Whether a sequence may join, besides those ``draw`` was told of."""
+    def fits(self, sequence: Sequence, blocks: int) -> bool:
+        """Whether a sequence may join with so many blocks, after those drawn."""
         ...
 
-    def draw(self, sequence: Sequence) -> None:
+    def draw(self, sequence: Sequence, blocks: int) -> None:
         """The draft takes it."""
         ...
 
@@ -92,13 +92,15 @@ class Reserve:
     def _worst(self, sequence: Sequence) -> int:
         return self._ledger.blocks_for(sequence.worst)
 
-    def fits(self, sequence: Sequence) -> bool:
+    def fits(self, sequence: Sequence, blocks: int) -> bool:
         """Whether all promises can be kept with one more."""
+        del blocks  # part of what it may need
         promised = self._promised + self._drawn + self._worst(sequence)
         return promised <= self._ledger.total
 
-    def draw(self, sequence: Sequence) -> None:
+    def draw(self, sequence: Sequence, blocks: int) -> None:
         """The draft takes it."""
+        del blocks  # as above
         self._drawn += self._worst(sequence)
 
     def enter(self, sequence: Sequence) -> None:
@@ -138,9 +140,9 @@ class Optimistic:
         self._free = free
         self._drawn = Drawn()
 
-    def fits(self, sequence: Sequence) -> bool:
+    def fits(self, sequence: Sequence, blocks: int) -> bool:
         """Whether it fits now, and the batch can be expected to fit later."""
-        free = self._free - blocks_now(sequence, self._ledger)
+        free = self._free - blocks
         if free < 0:
             return False
         members = len(self._batch) + self._drawn.members + 1
@@ -157,9 +159,9 @@ class Optimistic:
             expected = min(granted, members * self._mean // FIXED)
         return max(0, expected - produced)
 
-    def draw(self, sequence: Sequence) -> None:
+    def draw(self, sequence: Sequence, blocks: int) -> None:
         """The draft takes it."""
-        self._free -= blocks_now(sequence, self._ledger)
+        self._free -= blocks
         self._drawn.members += 1
         self._drawn.produced += sequence.produced
         self._drawn.granted += sequence.request.max_tokens

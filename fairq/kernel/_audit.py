@@ -63,7 +63,7 @@ def _sequence(life: Lifecycle, sequence: Sequence) -> Iterator[str]:
     queue = tenant.waiting if sequence.phase is Phase.WAITING else tenant.running
     if queue.get(sequence.id) is not sequence:
         yield f"{where} is not in the right queue of its tenant."
-    prompt = len(sequence.request.prompt)
+    prompt = sequence.prompt_length
     unsettled = prompt - sequence.paid - sequence.prepaid
     if unsettled and sequence.phase is not Phase.WAITING:
         yield f"{where} has {unsettled} prompt tokens that nobody charged."

@@ -33,7 +33,7 @@ class Entry:
             request_id=self.sequence.id,
             slot=self.slot,
             tokens=self.sequence.tokens(),
-            prompt_length=len(request.prompt),
+            prompt_length=self.sequence.prompt_length,
             blocks=tuple(self.blocks),
             cached=0,
             sampling=request.sampling,

@@ -105,7 +105,8 @@ class Kernel:
         request_id = RequestId(self._next_request)
         self._next_request += 1
         tenant = self._life.counters.tenant(request.tenant)
-        self._life.arrive(Sequence(request_id, request, tenant, self._now_ns))
+        length = len(request.prompt)
+        self._life.arrive(Sequence(request_id, request, tenant, self._now_ns, length))
         return request_id
 
     def cancel(self, request_id: RequestId) -> Events:

@@ -78,7 +78,7 @@ class Lifecycle:
         self.recomputed += max(0, min(sequence.reached, end) - start)
         sequence.computed = end
         sequence.reached = max(sequence.reached, end)
-        settled = min(end, len(sequence.request.prompt)) - sequence.paid
+        settled = min(end, sequence.prompt_length) - sequence.paid
         if settled > 0:
             sequence.paid += settled
             sequence.prepaid -= settled

@@ -128,10 +128,11 @@ class Planner:
         head = tenant.head()
         assert head is not None  # noqa: S101  # backlogged tenants have one
         rule = self._life.rule
-        if not rule.fits(head):
+        blocks = blocks_now(head, self._life.ledger)
+        if not rule.fits(head, blocks):
             return False
-        rule.draw(head)
-        draft.admit(head, blocks_now(head, self._life.ledger))
+        rule.draw(head, blocks)
+        draft.admit(head, blocks)
         tenant.draw(tenant.prompt_price * head.unpaid)
         if tenant.head() is None:
             self._life.counters.backlogged.discard(tenant)

@@ -40,6 +40,7 @@ class Sequence:
     request: Request
     tenant: Tenant
     submitted_ns: int
+    prompt_length: int
 
     phase: Phase = Phase.WAITING
     slot: int = -1
@@ -87,17 +88,17 @@ class Sequence:
     @property
     def known(self) -> int:
         """Prompt and output tokens so far."""
-        return len(self.request.prompt) + self.produced
+        return self.prompt_length + self.produced
 
     @property
     def unpaid(self) -> int:
         """Prompt positions that admitting it will charge."""
-        return len(self.request.prompt) - self.paid
+        return self.prompt_length - self.paid
 
     @property
     def worst(self) -> int:
         """Most positions that can ever need KV: the last token is never fed back."""
-        return len(self.request.prompt) + self.request.max_tokens - 1
+        return self.prompt_length + self.request.max_tokens - 1
 
     def tokens(self) -> TokenIds:
         """All known token ids; only exact while it does not decode. O(length)."""
@@ -111,7 +112,7 @@ class Sequence:
             request_id=self.id,
             tenant=self.tenant.name,
             phase=self.phase,
-            prompt_tokens=len(self.request.prompt),
+            prompt_tokens=self.prompt_length,
             output_tokens=self.produced,
             max_tokens=self.request.max_tokens,
             blocks=tuple(self.blocks),
