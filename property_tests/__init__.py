@@ -1,0 +1,1 @@
+"""Property-based tests: state machines beside naive models, one file per promise."""
