@@ -1,0 +1,177 @@
+"""The grammar of the command line: commands, options, defaults, help."""
+
+import argparse
+import importlib.metadata
+from pathlib import Path
+from typing import Final, NoReturn
+
+from fairq.cli import _arguments as to
+from fairq.cli._policies import DISCIPLINES
+from fairq.errors import UsageError
+from fairq.policy import Admission
+
+ABOUT: Final = (
+    "Token-fair scheduling for LLM serving: replay real traces, and see who got what."
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports a wrong command line as one line, like every error."""
+
+    def error(self, message: str) -> NoReturn:
+        msg = f"{message.rstrip('.')}. More: {self.prog} --help"
+        raise UsageError(msg)
+
+
+def parser() -> Parser:
+    """The parser of the ``fairq`` command; it leaves the command's name behind."""
+    root = Parser(prog="fairq", description=ABOUT, allow_abbrev=False)
+    root.add_argument("--version", action="version", version=f"fairq {_version()}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_demo(_command(commands, "demo", "run a real trace under FCFS and under VTC"))
+    _add_replay(_command(commands, "replay", "run traces on a simulated machine"))
+    _add_measure(_command(commands, "measure", "report on a log of requests"))
+    _command(commands, "backends", "list the backends that are installed")
+    return root
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("fairq")
+    except importlib.metadata.PackageNotFoundError:
+        return "(run from a source tree that is not installed)"
+
+
+def _command(
+    commands: "argparse._SubParsersAction[Parser]", name: str, summary: str
+) -> Parser:
+    about = f"{summary[0].upper()}{summary[1:]}."
+    return commands.add_parser(
+        name, help=summary, description=about, allow_abbrev=False
+    )
+
+
+def _add_demo(command: Parser) -> None:
+    command.add_argument(
+        "--plot",
+        type=to.picture,
+        default=Path("fairq-demo.png"),
+        metavar="OUT.png",
+        help="where the picture goes (default: %(default)s)",
+    )
+
+
+def _add_replay(command: Parser) -> None:
+    command.add_argument(
+        "traces",
+        nargs="*",
+        type=Path,
+        metavar="TRACE",
+        help="trace files (plain CSV, arena, Azure or Mooncake; may be gzipped); "
+        "with several, tenants are kept apart by file",
+    )
+    _add_policy(command.add_argument_group("policy"))
+    _add_machine(command.add_argument_group("simulated machine"))
+    _add_load(command.add_argument_group("load"))
+    _add_outputs(command.add_argument_group("output"))
+
+
+def _add_policy(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--policy",
+        type=to.policy,
+        action="append",
+        metavar="{" + ",".join(DISCIPLINES) + "}",
+        help="give it again for another run (default: vtc)",
+    )
+    group.add_argument(
+        "--weights",
+        type=to.weights,
+        metavar="a=1,b=4",
+        help="shares of tenants relative to the others, which have 1",
+    )
+    group.add_argument(
+        "--slack",
+        type=to.number(0),
+        metavar="Q",
+        help="width of vtc's gate, in service units per weight (default: 0)",
+    )
+    group.add_argument(
+        "--admission",
+        choices=[admission.value for admission in Admission],
+        default=Admission.OPTIMISTIC.value,
+        help="KV blocks as outputs grow, or reserved for max_tokens "
+        "(default: %(default)s)",
+    )
+
+
+def _add_machine(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--gpu",
+        default="h100-llama3-8b",
+        metavar="PRESET",
+        help="GPU and model whose step times are used; 'list' lists them "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--kv-tokens",
+        type=to.whole(1, "tokens"),
+        metavar="N",
+        help="size of the KV pool (default: what that GPU has room for)",
+    )
+    _add_whole(group, "--block-size", 16, "tokens", "tokens per KV block")
+    _add_whole(group, "--token-budget", 2048, "tokens", "most tokens in one step")
+    _add_whole(group, "--max-sequences", 256, "sequences", "most sequences in a step")
+    _add_whole(group, "--seed", 0, "seed", "of the simulated backend", minimum=0)
+
+
+def _add_whole(
+    group: argparse._ArgumentGroup,
+    option: str,
+    default: int,
+    unit: str,
+    text: str,
+    *,
+    minimum: int = 1,
+) -> None:
+    kind = to.whole(minimum, unit)
+    text = f"{text} (default: %(default)s)"
+    group.add_argument(option, type=kind, default=default, metavar="N", help=text)
+
+
+def _add_load(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--speed",
+        type=to.number(0, exclusive=True),
+        default=1.0,
+        metavar="X",
+        help="divide arrival times by this; 2 doubles the load (default: 1)",
+    )
+    group.add_argument(
+        "--max-tokens",
+        type=to.max_tokens,
+        default=to.EXACT,
+        metavar="exact|N",
+        help="what the kernel is told: each output's true length, or N for all "
+        "(default: exact)",
+    )
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    for option, kind, metavar, text in (
+        ("--json", Path, "OUT", "write the report"),
+        ("--requests-csv", Path, "DIR", "write requests_<policy>.csv, a row a request"),
+        ("--plot", to.picture, "OUT.png", "draw service and first-token latency"),
+    ):
+        group.add_argument(option, type=kind, metavar=metavar, help=text)
+
+
+def _add_measure(command: Parser) -> None:
+    command.add_argument(
+        "log",
+        type=Path,
+        metavar="LOG",
+        help="CSV with client, prompt_tokens, output_tokens, arrival_s, "
+        "first_token_latency_s, request_latency_s; may be gzipped",
+    )
+    command.add_argument("--json", type=Path, metavar="OUT", help="write the report")

@@ -1,0 +1,229 @@
+"""The largest service gap that really occurred, measured from the work executed.
+
+W_i is the work done for tenant i: prompt positions computed for the first time and
+output tokens, each at its price. x_i = W_i / w_i is kept as an integer in the kernel's
+unit. While i and j are both backlogged (each has a request that waits), the gap of the
+pair is the largest minus the smallest x_i - x_j seen; the largest of all is reported.
+
+Cost. Looking at every pair after every step would cost tenants^2 a step. But a tenant
+whose requests only decode moves by the same amount every step, so x_i - x_j is a
+straight line until i or j changes pace, and its extremes are where one of them does. So
+x_i is kept as ``base + rate * steps``, and when a tenant changes pace (a chunk, a first
+token, an end, a preemption) it is compared, before the change, with everybody else
+in the backlog. That is exact, and costs O(backlogged tenants) per change.
+
+Order, inside one commit: the work of the step is booked first; then tenants whose last
+waiting request was admitted by this plan leave the backlog. Until its plan is answered,
+an admitted request counts as waiting.
+"""
+
+from typing import Final
+
+import attrs
+
+from fairq.cost import SCALE, price
+from fairq.events import Events
+from fairq.plan import Chunk, StepPlan
+from fairq.policy import Policy
+from fairq.request import RequestId
+
+LOW: Final = 0
+HIGH: Final = 1
+
+
+@attrs.define(eq=False)
+class Pace:
+    """One tenant: where it stands, how fast it moves, and against whom."""
+
+    tenant: str
+    prompt_price: int
+    output_price: int
+    base: int = 0
+    rate: int = 0
+    """Per step, from the requests that decode."""
+    waiting: int = 0
+    live: int = 0
+    """Requests that are not over; a tenant without any is forgotten."""
+    seen: int = -1
+    """Number of steps at which it was last compared with everybody."""
+    spans: "dict[Pace, list[int]]" = attrs.field(factory=dict)
+    """For everybody else in the backlog, the extremes of the difference seen by this
+    side since both were in it."""
+
+
+@attrs.define(eq=False)
+class Flight:
+    """One live request."""
+
+    pace: Pace
+    prompt_tokens: int
+    computed: int = 0
+    """Leading positions computed at least once; they are not counted again."""
+    waiting: bool = True
+    decoding: bool = False
+
+
+class GapMeter:
+    """Follows a kernel from outside: what arrived, which plans were carried out."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._paces: dict[str, Pace] = {}
+        self._backlog: dict[Pace, None] = {}
+        self._flights: dict[RequestId, Flight] = {}
+        self._steps = 0
+        self._largest = 0
+
+    def arrived(self, request_id: RequestId, tenant: str, prompt_tokens: int) -> None:
+        """A request was accepted. Costs O(backlogged tenants) when it is the first."""
+        pace = self._paces.get(tenant) or self._new_pace(tenant)
+        pace.live += 1
+        self._flights[request_id] = Flight(pace, prompt_tokens)
+        self._wait(pace)
+
+    def committed(self, plan: StepPlan, events: Events) -> None:
+        """A plan was carried out. Costs O(changes * backlogged tenants)."""
+        for request_id in plan.leave:
+            # The ones that finished are gone already; the others were preempted.
+            if (flight := self._flights.get(request_id)) is not None:
+                self._change_pace(flight, decoding=False)
+        self._book(plan)
+        self._settle(events)
+        for enter in plan.enter:
+            if (flight := self._flights.get(enter.request_id)) is not None:
+                self._admit(flight)
+        self._drop(events)
+
+    def failed(self, events: Events) -> None:
+        """A plan was not carried out; nothing was done for anybody."""
+        self._settle(events)
+        self._drop(events)
+
+    def largest_gap(self) -> float:
+        """The largest gap so far, in service units per unit of weight."""
+        largest = self._largest
+        for pace in self._backlog:
+            self._compare(pace)
+            gaps = (self._gap(pace, other) for other in pace.spans)
+            largest = max(largest, *gaps, 0)
+        return largest / SCALE
+
+    def _new_pace(self, tenant: str) -> Pace:
+        weight, cost = self._policy.weight(tenant), self._policy.cost
+        pace = Pace(tenant, price(cost.prompt, weight), price(cost.output, weight))
+        self._paces[tenant] = pace
+        return pace
+
+    def _book(self, plan: StepPlan) -> None:
+        """Count the work of a step; decodes are counted by the rates."""
+        for enter in plan.enter:
+            flight = self._flights[enter.request_id]
+            flight.computed = max(flight.computed, enter.cached)
+        chunks = [(self._flights[chunk.request_id], chunk) for chunk in plan.chunks]
+        for flight, _ in chunks:
+            self._compare(flight.pace)
+        self._steps += 1
+        for flight, chunk in chunks:
+            flight.pace.base += _work(flight, chunk)
+        for flight, chunk in chunks:
+            self._compare(flight.pace)
+            if chunk.samples:
+                self._change_pace(flight, decoding=True)
+
+    def _settle(self, events: Events) -> None:
+        """Stop those who no longer decode; who was preempted waits again."""
+        for finished in events.finished:
+            if (flight := self._flights.get(finished.request_id)) is not None:
+                self._change_pace(flight, decoding=False)
+        for request_id in events.preempted:
+            flight = self._flights.get(request_id)
+            if flight is not None and not flight.waiting:
+                self._change_pace(flight, decoding=False)
+                flight.waiting = True
+                self._wait(flight.pace)
+
+    def _drop(self, events: Events) -> None:
+        """Forget requests that are over, last: their tenants may leave the backlog."""
+        for finished in events.finished:
+            flight = self._flights.pop(finished.request_id, None)
+            if flight is not None:
+                self._admit(flight)
+                self._forget(flight.pace)
+
+    def _forget(self, pace: Pace) -> None:
+        pace.live -= 1
+        if pace.live == 0:
+            del self._paces[pace.tenant]
+
+    def _change_pace(self, flight: Flight, *, decoding: bool) -> None:
+        if flight.decoding == decoding:
+            return
+        pace = flight.pace
+        self._compare(pace)
+        change = pace.output_price if decoding else -pace.output_price
+        pace.rate += change
+        # The line turns here: what it says about this step stays the same.
+        pace.base -= change * self._steps
+        flight.decoding = decoding
+
+    def _wait(self, pace: Pace) -> None:
+        pace.waiting += 1
+        if pace.waiting == 1:
+            self._join(pace)
+
+    def _admit(self, flight: Flight) -> None:
+        if not flight.waiting:
+            return
+        flight.waiting = False
+        flight.pace.waiting -= 1
+        if flight.pace.waiting == 0:
+            self._leave(flight.pace)
+
+    def _join(self, pace: Pace) -> None:
+        level = self._level(pace)
+        for other in self._backlog:
+            ahead = level - self._level(other)
+            pace.spans[other] = [ahead, ahead]
+            other.spans[pace] = [-ahead, -ahead]
+        self._backlog[pace] = None
+
+    def _leave(self, pace: Pace) -> None:
+        self._compare(pace)
+        for other in pace.spans:
+            self._largest = max(self._largest, self._gap(pace, other))
+            del other.spans[pace]
+        pace.spans.clear()
+        del self._backlog[pace]
+
+    def _compare(self, pace: Pace) -> None:
+        """Note how far a tenant is from everybody else in the backlog just now."""
+        if pace.seen == self._steps:
+            return
+        pace.seen = steps = self._steps
+        level = pace.base + pace.rate * steps
+        for other, span in pace.spans.items():
+            ahead = level - (other.base + other.rate * steps)
+            if ahead > span[HIGH]:
+                span[HIGH] = ahead
+            elif ahead < span[LOW]:
+                span[LOW] = ahead
+
+    def _level(self, pace: Pace) -> int:
+        return pace.base + pace.rate * self._steps
+
+    @staticmethod
+    def _gap(pace: Pace, other: Pace) -> int:
+        """What both sides have seen of their difference, together."""
+        mine, theirs = pace.spans[other], other.spans[pace]
+        high = max(mine[HIGH], -theirs[LOW])
+        low = min(mine[LOW], -theirs[HIGH])
+        return high - low
+
+
+def _work(flight: Flight, chunk: Chunk) -> int:
+    """What a chunk adds: prompt positions never computed before, and its token."""
+    end = chunk.start + chunk.length
+    fresh = min(end, flight.prompt_tokens) - max(chunk.start, flight.computed)
+    flight.computed = max(flight.computed, end)
+    prompt = flight.pace.prompt_price * max(0, fresh)
+    return prompt + (flight.pace.output_price if chunk.samples else 0)

@@ -1,0 +1,67 @@
+"""Logs: what became of every request, a row each, so that anybody can measure."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from fairq.errors import TraceError
+from fairq.sim._table import Row, read_rows
+from fairq.sim._text import read_text, write_text
+from fairq.sim._values import Record
+
+COLUMNS = tuple(field.name for field in attrs.fields(Record))
+
+
+def read_log(path: str | Path) -> tuple[Record, ...]:
+    """Read a log, gzipped or not; rows may be in any order. Costs O(rows).
+
+    Raises:
+        TraceError: the file or one of its rows is malformed: the message names file,
+            line, column, what was expected and what came.
+    """
+    file = str(path)
+    records = tuple(map(_record, read_rows(read_text(path), file, COLUMNS)))
+    if not records:
+        msg = "expected at least one request below the header; got none."
+        raise TraceError(msg, file=file)
+    return records
+
+
+def write_log(path: str | Path, records: Iterable[Record]) -> None:
+    """Write a log, gzipped when the name ends in ``.gz``.
+
+    Numbers are written so that ``read_log`` gives back the very same records.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(attrs.astuple(record) for record in records)
+    write_text(path, text.getvalue())
+
+
+def _record(row: Row) -> Record:
+    first, last = _latencies(row)
+    return Record(
+        row.text("client"),
+        row.tokens("prompt_tokens"),
+        row.tokens("output_tokens"),
+        row.seconds("arrival_s"),
+        first,
+        last,
+    )
+
+
+def _latencies(row: Row) -> tuple[float, float]:
+    """Both latencies: -1 and -1 for a rejected request, else 0 <= first <= last."""
+    first = row.number("first_token_latency_s")
+    last = row.number("request_latency_s")
+    if first < 0 and first != -1:
+        row.fail("first_token_latency_s", "seconds >= 0, or -1 for rejected")
+    if first == -1 and last != -1:
+        row.fail("request_latency_s", "-1, as the first token never came")
+    if last < first:
+        row.fail("request_latency_s", f"at least the {first!r} s of the first token")
+    return first, last

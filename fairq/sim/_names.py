@@ -1,0 +1,25 @@
+"""Weights must name tenants that exist: a typing error would pass unseen."""
+
+import difflib
+
+from fairq.errors import UsageError
+from fairq.policy import Policy
+from fairq.sim._values import Trace
+
+
+def check_weights(policy: Policy, trace: Trace) -> None:
+    """Check that every weight is for a tenant of the trace. Costs O(jobs).
+
+    Raises:
+        UsageError: one is not; the message lists the known ones and the closest.
+    """
+    known = dict.fromkeys(job.client for job in trace.jobs)
+    for name in policy.weights:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            msg = (
+                f"Policy.weights names {name!r}, which is not in the trace "
+                f"{trace.name!r}.{hint} Its tenants are: {', '.join(sorted(known))}."
+            )
+            raise UsageError(msg)
