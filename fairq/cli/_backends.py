@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from fairq.backend import Capacity
 from fairq.cli._console import show
@@ -17,7 +18,9 @@ def backends(_arguments: Namespace) -> None:
     table.add_column("distribution", no_wrap=True)
     table.add_column("capacity, or why it cannot load", overflow="fold")
     for info in list_backends():
-        table.add_row(info.name, info.distribution, _state(info))
+        # As Text, because rich would take the brackets of "fairq[torch]" for markup.
+        cells = (info.name, info.distribution, _state(info))
+        table.add_row(*(Text(cell) for cell in cells))
     show(table)
 
 
