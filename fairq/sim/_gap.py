@@ -136,8 +136,7 @@ class GapMeter:
             if (flight := self._flights.get(finished.request_id)) is not None:
                 self._change_pace(flight, decoding=False)
         for request_id in events.preempted:
-            flight = self._flights.get(request_id)
-            if flight is not None and not flight.waiting:
+            if (flight := self._flights.get(request_id)) is not None:
                 self._change_pace(flight, decoding=False)
                 flight.waiting = True
                 self._wait(flight.pace)
