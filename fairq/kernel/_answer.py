@@ -50,6 +50,7 @@ def _mismatch(draft: Draft, result: StepResult, expected: list[RequestId]) -> st
 
 
 def _check_stopped(result: StepResult) -> None:
+    check_type(result.stopped, tuple, f"StepResult.stopped of step {result.step_id}")
     unknown = [id_ for id_ in result.stopped if id_ not in result.tokens]
     if unknown:
         msg = (

@@ -1,0 +1,153 @@
+import pytest
+
+from fairq.cost import SCALE
+from fairq.kernel._lifecycle import Lifecycle
+from fairq.kernel._sequence import Sequence
+from fairq.kernel._snapshot import Phase
+from tests.kernel.parts import admit, arrive, lifecycle
+
+
+def decode(life: Lifecycle, member: Sequence) -> Sequence:
+    life.batch.advance({})
+    life.compute(member, 0, member.known)
+    life.sample(member, 7)
+    return member
+
+
+def test_an_arrival_waits_at_the_end_of_its_queue() -> None:
+    life = lifecycle()
+    first, second = arrive(life, 0), arrive(life, 1)
+    assert list(first.tenant.waiting.values()) == [first, second]
+    assert life.waiting == 2
+    assert first.tenant in life.counters.backlogged
+
+
+def test_admission_moves_a_request_from_queue_to_batch_and_charges_its_prompt() -> None:
+    life = lifecycle()
+    member = admit(life, arrive(life, 0))
+    assert life.waiting == 0
+    assert len(life.batch) == 1
+    assert member.tenant.counter == 4 * SCALE
+    assert member.tenant.owed == 4
+    assert member.prepaid == 4
+    assert member.tenant not in life.counters.backlogged
+
+
+def test_a_chunk_settles_its_part_of_the_charge() -> None:
+    life = lifecycle()
+    member = admit(life, arrive(life, 0))
+    life.compute(member, 0, 3)
+    assert (3, 1) == (member.paid, member.prepaid)
+    assert member.tenant.prepaid == 1
+    assert member.tenant.counter == 4 * SCALE
+
+
+def test_outputs_are_charged_by_the_step() -> None:
+    life = lifecycle()
+    member = decode(life, admit(life, arrive(life, 0)))
+    assert member.tenant.counter == (4 + 2) * SCALE
+    life.batch.advance({member.id: 8})
+    assert member.tenant.counter == (4 + 4) * SCALE
+
+
+def test_a_preempted_request_is_first_in_its_queue_again() -> None:
+    life = lifecycle()
+    member = decode(life, admit(life, arrive(life, 0)))
+    arrive(life, 1)
+    life.preempt(member)
+    assert list(member.tenant.waiting) == [0, 1]
+    assert member.blocks == []
+    assert member.phase is Phase.WAITING
+    assert life.preemptions == 1
+    assert life.ledger.free == life.ledger.total
+
+
+def test_recomputing_is_counted_and_never_charged_again() -> None:
+    life = lifecycle()
+    member = decode(life, admit(life, arrive(life, 0)))
+    charged = member.tenant.counter
+    life.preempt(member)
+    admit(life, member)
+    assert charged == member.tenant.counter
+    life.compute(member, 0, 5)
+    assert charged == member.tenant.counter
+    assert life.recomputed == 4  # the fifth position is the output: new
+
+
+def half_computed(life: Lifecycle) -> Sequence:
+    member = admit(life, arrive(life, 0, length=10))
+    life.compute(member, 0, 6)
+    return member
+
+
+def test_a_half_computed_prompt_is_charged_only_for_what_is_new() -> None:
+    life = lifecycle()
+    arrive(life, 1, "other")
+    member = half_computed(life)
+    life.preempt(member)
+    assert member.tenant.counter == 6 * SCALE
+    admit(life, member)
+    assert member.tenant.counter == 10 * SCALE
+    life.compute(member, 0, 10)
+    assert (10, 0) == (member.paid, member.prepaid)
+    assert life.recomputed == 6
+
+
+def test_the_lift_of_a_preempted_tenant_does_not_take_back_its_own_refund() -> None:
+    life = lifecycle()
+    member = half_computed(life)  # nobody else waits: it was the last to leave
+    life.preempt(member)
+    admit(life, member)
+    assert member.tenant.counter == 10 * SCALE
+
+
+@pytest.mark.parametrize("computed", [0, 1, 9])
+def test_whoever_ends_early_gets_back_what_was_not_computed(computed: int) -> None:
+    life = lifecycle()
+    member = admit(life, arrive(life, 0, length=10))
+    if computed:
+        life.compute(member, 0, computed)
+    life.end(member, ended=False)
+    assert computed * SCALE == member.tenant.counter
+    assert member.tenant.prepaid == 0
+    assert member.tenant.owed == 0
+
+
+def test_the_end_of_a_waiting_request_is_no_news_for_the_backend() -> None:
+    life = lifecycle()
+    life.end(arrive(life, 0), ended=False)
+    assert life.leaving == []
+    assert life.sequences == {}
+
+
+def test_the_end_of_a_member_is_told_to_the_backend() -> None:
+    life = lifecycle()
+    member = decode(life, admit(life, arrive(life, 0)))
+    life.end(member, ended=True)
+    assert life.leaving == [0]
+    assert life.ledger.free == life.ledger.total
+    assert len(life.batch) == 0
+    assert list(life.counters.idle()) == [member.tenant]
+
+
+def test_a_tenant_that_waits_or_runs_is_not_idle() -> None:
+    life = lifecycle()
+    first, _second = arrive(life, 0), arrive(life, 1)
+    life.end(first, ended=False)
+    assert list(life.counters.idle()) == []
+    assert first.tenant in life.counters.backlogged
+
+
+def test_after_the_last_token_the_tenant_owes_nothing() -> None:
+    life = lifecycle()
+    member = decode(life, admit(life, arrive(life, 0)))
+    for _ in range(3):
+        life.batch.advance({member.id: 8})
+    assert list(life.batch.ending()) == [0]
+    assert member.produced == 4
+    life.end(member, ended=True)
+    assert (0, 0, 4) == (
+        member.tenant.owed,
+        member.tenant.decoding,
+        member.tenant.outputs,
+    )

@@ -1,0 +1,112 @@
+import math
+
+import attrs
+import pytest
+
+from fairq import Admission, Fcfs, LinearCost, Policy, UsageError, Vtc
+
+
+def test_the_defaults_are_fair_optimistic_and_bounded() -> None:
+    policy = Policy()
+    assert Vtc() == policy.discipline
+    assert Admission.OPTIMISTIC is policy.admission
+    assert policy.max_waiting == 100_000
+    assert policy.max_waiting_per_tenant == 10_000
+    assert policy.max_failures == 3
+    assert policy.token_budget is None
+    assert policy.max_sequences is None
+
+
+def test_a_tenant_that_is_not_named_has_weight_one() -> None:
+    policy = Policy(weights={"a": 4})
+    assert policy.weight("a") == 4
+    assert policy.weight("stranger") == 1.0
+
+
+def test_weights_of_tenants_that_never_come_are_allowed() -> None:
+    assert Policy(weights={"nobody": 2.5}).weight("nobody") == 2.5
+
+
+def test_weights_are_copied_and_cannot_be_changed() -> None:
+    weights = {"a": 1.0}
+    policy = Policy(weights=weights)
+    weights["a"] = 9.0
+    assert policy.weight("a") == 1.0
+    with pytest.raises(TypeError):
+        policy.weights["a"] = 2.0  # type: ignore[index]  # that it is refused is the test
+
+
+@pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, None, "1", True])
+def test_a_weight_that_is_not_positive_and_finite_is_refused(weight: object) -> None:
+    with pytest.raises(UsageError, match=r"Policy\.weights must be finite and > 0"):
+        Policy(weights={"a": weight})  # type: ignore[dict-item]  # wrong types are the test
+
+
+@pytest.mark.parametrize("name", ["", 7, None])
+def test_a_weight_needs_the_name_of_a_tenant(name: object) -> None:
+    with pytest.raises(UsageError, match="keyed by tenant names"):
+        Policy(weights={name: 1.0})  # type: ignore[dict-item]  # wrong types are the test
+
+
+def test_weights_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"Policy\.weights must be a Mapping"):
+        Policy(weights=[("a", 1.0)])  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_a_weight_too_large_to_be_charged_exactly_is_refused() -> None:
+    assert Policy(weights={"a": 8_000_000}).weight("a") == 8_000_000
+    with pytest.raises(UsageError, match=r"small enough, against cost\.output"):
+        Policy(weights={"a": 9_000_000})
+
+
+def test_a_price_too_small_for_weight_one_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"small enough, against cost\.output"):
+        Policy(cost=LinearCost(output=1e-9))
+
+
+@pytest.mark.parametrize("field", ["token_budget", "max_sequences", "max_waiting"])
+@pytest.mark.parametrize("bad", [0, -1, 2.0, True, "8"])
+def test_a_limit_is_none_or_at_least_one(field: str, bad: object) -> None:
+    with pytest.raises(UsageError, match=rf"Policy\.{field} must be None or"):
+        Policy(**{field: bad})  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_giving_up_at_the_first_failure_is_allowed() -> None:
+    assert Policy(max_failures=0).max_failures == 0
+    with pytest.raises(UsageError, match=r"Policy\.max_failures"):
+        Policy(max_failures=-1)
+
+
+def test_queues_may_be_without_limit() -> None:
+    policy = Policy(max_waiting=None, max_waiting_per_tenant=None)
+    assert policy.max_waiting is None
+    assert policy.max_waiting_per_tenant is None
+
+
+def test_a_discipline_is_known_by_its_turn() -> None:
+    class Backwards:
+        name = "backwards"
+        slack = None
+
+        def turn(self, tenant: object) -> int:
+            del tenant
+            return 0
+
+    assert Policy(discipline=Backwards()).discipline.name == "backwards"
+    with pytest.raises(UsageError, match=r"such as Vtc\(\) or Fcfs\(\)"):
+        Policy(discipline="vtc")  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_admission_is_one_of_two() -> None:
+    assert {"optimistic", "reserve"} == {admission.value for admission in Admission}
+    with pytest.raises(UsageError, match=r"Policy\.admission"):
+        Policy(admission="reserve")  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_a_policy_cannot_be_changed_but_varied() -> None:
+    policy = Policy()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        policy.max_failures = 1  # type: ignore[misc]  # that it is refused is the test
+    varied = attrs.evolve(policy, discipline=Fcfs())
+    assert Fcfs() == varied.discipline
+    assert attrs.evolve(varied, discipline=Vtc()) == policy
