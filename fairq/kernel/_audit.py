@@ -63,12 +63,10 @@ def _sequence(life: Lifecycle, sequence: Sequence) -> Iterator[str]:
     queue = tenant.waiting if sequence.phase is Phase.WAITING else tenant.running
     if queue.get(sequence.id) is not sequence:
         yield f"{where} is not in the right queue of its tenant."
-    prompt = sequence.prompt_length
-    unsettled = prompt - sequence.paid - sequence.prepaid
-    if unsettled and sequence.phase is not Phase.WAITING:
-        yield f"{where} has {unsettled} prompt tokens that nobody charged."
-    if sequence.prepaid and sequence.phase in (Phase.WAITING, Phase.DECODING):
-        yield f"{where} is {sequence.phase.value} and has prompt tokens prepaid."
+    if sequence.unpaid and sequence.phase is not Phase.WAITING:
+        yield f"{where} has {sequence.unpaid} prompt tokens that nobody charged."
+    if sequence.prepaid and sequence.phase is Phase.DECODING:
+        yield f"{where} decodes and has prompt tokens prepaid."
     if sequence.phase is not Phase.WAITING:
         needed = life.ledger.blocks_for(max(sequence.known - 1, 1))
         most = life.ledger.blocks_for(sequence.known + 1)
@@ -87,7 +85,8 @@ def _tenant(life: Lifecycle, tenant: Tenant) -> Iterator[str]:
     if list(tenant.waiting) != sorted(tenant.waiting):
         yield f"The queue of {where} is out of order."
     running = tenant.running.values()
-    if tenant.prepaid != sum(sequence.prepaid for sequence in running):
+    members = (*running, *tenant.waiting.values())
+    if tenant.prepaid != sum(sequence.prepaid for sequence in members):
         yield f"{where} has prepaid {tenant.prepaid}, its requests something else."
     owed = sum(s.request.max_tokens - s.produced for s in running)
     if tenant.owed != owed:

@@ -65,7 +65,7 @@ class Lifecycle:
         unpaid = sequence.unpaid
         outputs = sequence.request.max_tokens - sequence.produced
         self.counters.charge_admission(tenant, unpaid, outputs)
-        sequence.prepaid = unpaid
+        sequence.prepaid += unpaid
         sequence.blocks = blocks
         self._unqueue(sequence)
         tenant.running[sequence.id] = sequence
@@ -92,7 +92,10 @@ class Lifecycle:
         tenant.decoding += 1
 
     def preempt(self, sequence: Sequence) -> None:
-        """Out of the batch, back to the head of its queue; its turn is kept."""
+        """Out of the batch, back to the head of its queue; its turn is kept.
+
+        So is its charge: what it has prepaid it will compute when it is back.
+        """
         tenant = sequence.tenant
         self._leave_batch(sequence, Phase.WAITING, ended=False)
         sequence.reached = max(sequence.reached, sequence.computed)
@@ -115,6 +118,8 @@ class Lifecycle:
             self.leaving.append(sequence.id)
         del self.sequences[sequence.id]
         tenant = sequence.tenant
+        refund, sequence.prepaid = sequence.prepaid, 0
+        self.counters.refund(tenant, refund)
         if not tenant.waiting and not tenant.running:
             self.counters.rest(tenant)
 
@@ -134,8 +139,6 @@ class Lifecycle:
         sequence.blocks = []
         del tenant.running[sequence.id]
         tenant.granted -= sequence.request.max_tokens - len(sequence.outputs)
-        refund, sequence.prepaid = sequence.prepaid, 0
-        self.counters.refund(tenant, refund)
 
     def _stop_rate(self, tenant: Tenant) -> None:
         tenant.decoding -= 1

@@ -93,7 +93,7 @@ class Sequence:
     @property
     def unpaid(self) -> int:
         """Prompt positions that admitting it will charge."""
-        return self.prompt_length - self.paid
+        return self.prompt_length - self.paid - self.prepaid
 
     @property
     def worst(self) -> int:

@@ -5,7 +5,7 @@ from fairq import Admission, Policy, StepId, StepPlan
 from fairq.kernel._draft import Draft
 from fairq.kernel._snapshot import Phase
 from tests.kernel.driving import Loop, capacity
-from tests.kernel.parts import arrive, lifecycle
+from tests.kernel.parts import admit, arrive, lifecycle
 
 
 def without_id(plan: StepPlan) -> StepPlan:
@@ -97,6 +97,19 @@ def test_abandoning_returns_blocks_and_slots_in_order() -> None:
     draft.abandon()
     assert before == life.ledger.free_blocks()
     assert [0, 1, 2] == [life.batch.take_slot() for _ in range(3)]
+
+
+def test_a_victim_that_would_have_decoded_frees_its_part_of_the_budget() -> None:
+    life = lifecycle()
+    member = admit(life, arrive(life, 0))
+    waiting = admit(life, arrive(life, 1))
+    life.batch.begin_decoding(member, 7)
+    draft = Draft(life, budget=6)
+    assert draft.budget == 5
+    draft.preempt(waiting)
+    assert draft.budget == 5  # it does not decode yet
+    draft.preempt(member)
+    assert draft.budget == 6
 
 
 def test_whoever_is_to_enter_is_involved_and_whoever_waits_is_not() -> None:

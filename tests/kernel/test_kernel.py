@@ -344,6 +344,16 @@ def test_success_forgives_failures() -> None:
     assert loop.kernel._failures == {}
 
 
+@pytest.mark.parametrize("end", ["given up", "cancelled"])
+def test_failures_of_a_request_that_is_over_are_forgotten(end: str) -> None:
+    loop = Loop(capacity(), Policy(max_failures=0 if end == "given up" else 3))
+    loop.submit()
+    loop.fail(loop.plan())
+    loop.cancel(RequestId(0))
+    assert loop.live == 0
+    assert loop.kernel._failures == {}
+
+
 def test_whoever_was_not_in_the_failed_steps_is_not_given_up() -> None:
     loop = Loop(capacity(sequences=1), Policy(max_failures=0))
     loop.submit_many(2)

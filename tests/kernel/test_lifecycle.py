@@ -1,5 +1,6 @@
 import pytest
 
+from fairq import Fcfs, Policy
 from fairq.cost import SCALE
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
@@ -62,6 +63,16 @@ def test_a_preempted_request_is_first_in_its_queue_again() -> None:
     assert life.ledger.free == life.ledger.total
 
 
+def test_a_preempted_request_has_its_turn_back_under_first_come_first_served() -> None:
+    life = lifecycle(Policy(discipline=Fcfs()))
+    member = admit(life, arrive(life, 0, "a"))
+    other = arrive(life, 1, "b")
+    arrive(life, 2, "a")
+    assert life.counters.backlogged.top() is other.tenant
+    life.preempt(member)
+    assert life.counters.backlogged.top() is member.tenant
+
+
 def test_recomputing_is_counted_and_never_charged_again() -> None:
     life = lifecycle()
     member = decode(life, admit(life, arrive(life, 0)))
@@ -80,12 +91,11 @@ def half_computed(life: Lifecycle) -> Sequence:
     return member
 
 
-def test_a_half_computed_prompt_is_charged_only_for_what_is_new() -> None:
+def test_a_half_computed_prompt_is_charged_once() -> None:
     life = lifecycle()
     arrive(life, 1, "other")
     member = half_computed(life)
     life.preempt(member)
-    assert member.tenant.counter == 6 * SCALE
     admit(life, member)
     assert member.tenant.counter == 10 * SCALE
     life.compute(member, 0, 10)
@@ -93,12 +103,22 @@ def test_a_half_computed_prompt_is_charged_only_for_what_is_new() -> None:
     assert life.recomputed == 6
 
 
-def test_the_lift_of_a_preempted_tenant_does_not_take_back_its_own_refund() -> None:
+def test_a_preempted_tenant_is_not_lifted_by_its_own_charge() -> None:
     life = lifecycle()
     member = half_computed(life)  # nobody else waits: it was the last to leave
     life.preempt(member)
     admit(life, member)
     assert member.tenant.counter == 10 * SCALE
+
+
+def test_whoever_is_cancelled_after_a_preemption_pays_what_was_computed() -> None:
+    life = lifecycle()
+    arrive(life, 1, "other")
+    member = half_computed(life)
+    life.preempt(member)
+    life.end(member, ended=False)
+    assert member.tenant.counter == 6 * SCALE
+    assert member.tenant.prepaid == 0
 
 
 @pytest.mark.parametrize("computed", [0, 1, 9])

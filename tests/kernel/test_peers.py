@@ -139,8 +139,9 @@ DECLARED = [256, 1024]
 
 
 @pytest.mark.parametrize("declared", DECLARED)
-def test_less_than_a_twentieth_is_computed_twice(declared: int) -> None:
-    assert crowd(Admission.OPTIMISTIC, declared).recomputed < 0.05
+def test_an_eighth_is_computed_twice_and_not_a_third(declared: int) -> None:
+    # Less is possible (a margin that decays more slowly), at the price of more steps.
+    assert crowd(Admission.OPTIMISTIC, declared).recomputed < 0.13
 
 
 @pytest.mark.parametrize("declared", DECLARED)
