@@ -56,7 +56,9 @@ class Policy:
     not named have weight 1. Weight 4 gets four times the service of weight 1 while
     both are backlogged."""
 
-    cost: LinearCost = attrs.field(factory=LinearCost, validator=instance_of(LinearCost))
+    cost: LinearCost = attrs.field(
+        factory=LinearCost, validator=instance_of(LinearCost)
+    )
     """Price of prompt and output tokens, in service units."""
 
     discipline: Discipline = attrs.field(factory=Vtc)

@@ -51,8 +51,8 @@ def save(
 
 
 def _figure(columns: Sequence[Column], heavy: Sequence[str], title: str) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  # as above
+    from matplotlib.figure import Figure  # noqa: PLC0415  # as above
 
     size = (max(COLUMN_INCHES * len(columns), 8.0), HEIGHT_INCHES)
     figure = Figure(figsize=size, layout="constrained")

@@ -13,6 +13,7 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -172,7 +173,7 @@ def admit_row() -> Row:
     runs = []
     for _ in range(RUNS):
         kernel = Kernel(Capacity(blocks=1000, max_sequences=256, tokens_per_step=8192))
-        times = timed(100, lambda number, kernel=kernel: admit(kernel, number))
+        times = timed(100, partial(admit, kernel))
         runs.append([total // group for total in times])
     median, p99 = summary(runs)
     return Row(
@@ -195,10 +196,11 @@ def cancel_row() -> Row:
     ids = [kernel.submit(request(n % 10_000, prompt, 16)) for n in range(100_000)]
     gc.collect()
     gc.freeze()
-    runs = [
-        timed(1000, lambda number, run=run: kernel.cancel(ids[97 * number + run]))
-        for run in range(RUNS)
-    ]
+
+    def cancel(run: int, number: int) -> None:
+        kernel.cancel(ids[97 * number + run])
+
+    runs = [timed(1000, partial(cancel, run)) for run in range(RUNS)]
     gc.unfreeze()
     median, p99 = summary(runs)
     return Row(
