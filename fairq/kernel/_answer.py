@@ -1,6 +1,6 @@
 """Whether a result answers a plan; looks at every token, at C speed."""
 
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 
 from fairq._validators import check_type
 from fairq.errors import UsageError
@@ -25,7 +25,7 @@ def check_answer(draft: Draft, result: StepResult) -> None:
     decodes = draft.plan.decodes.ids()
     if (
         len(tokens) != len(decodes) + len(sampling)
-        or not decodes <= tokens.keys()
+        or not _covers(tokens, decodes)
         or not all(request_id in tokens for request_id in sampling)
     ):
         raise UsageError(_mismatch(draft, result, [*decodes, *sampling]))
@@ -35,6 +35,11 @@ def check_answer(draft: Draft, result: StepResult) -> None:
         msg = f"The result of step {result.step_id} has an impossible token. {error}"
         raise UsageError(msg) from None
     _check_stopped(result)
+
+
+def _covers(tokens: Mapping[RequestId, int], decodes: KeysView[RequestId]) -> bool:
+    """Whether every decode has its token; in order, as most backends answer, or not."""
+    return list(tokens) == list(decodes) or decodes <= tokens.keys()
 
 
 def _mismatch(draft: Draft, result: StepResult, expected: list[RequestId]) -> str:

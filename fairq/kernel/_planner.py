@@ -54,14 +54,7 @@ class Planner:
 
     def _grow(self, draft: Draft) -> None:
         """Every member whose next token begins a block gets one."""
-        batch = self._life.batch
-        tick = self._life.clock.tick
-        due = []
-        for sequence in batch.due().values():
-            batch.collect(sequence)
-            # Who begins to decode only now was admitted with this block.
-            if sequence.joined != tick:
-                due.append(sequence)
+        due = self._life.batch.due()
         while len(due) > draft.free:
             victim = self._victim(draft)
             draft.preempt(victim)

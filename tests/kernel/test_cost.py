@@ -1,6 +1,6 @@
-"""What a step costs, counted in Python-level calls: no clock, so no noise.
+"""What a step costs, counted in lines of Python: no clock, so no noise.
 
-A call is a Python function entered while ``plan`` or ``commit`` runs. What runs inside
+A visit is a line executed while ``plan`` or ``commit`` runs. What runs inside
 C (comparing key views, packing tokens) is not counted: that it may touch every token
 is the design.
 """
@@ -8,28 +8,32 @@ is the design.
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from fairq import Kernel, Policy, StepPlan, StepResult
 from tests.kernel.driving import Loop, capacity, request
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
 
-def calls(action: Callable[[], object]) -> int:
-    """Python functions entered while the action runs, itself not counted."""
+
+def visits(action: Callable[[], object]) -> int:
+    """Lines of Python executed while the action runs, loops counted each time round."""
     count = 0
 
-    def note(frame: FrameType, event: str, _: object) -> None:
+    def note(frame: FrameType, event: str, _: object) -> TraceFunction:
         nonlocal count
         del frame
-        count += event == "call"
+        count += event == "line"
+        return note
 
-    before = sys.getprofile()
-    sys.setprofile(note)
+    before = sys.gettrace()
+    sys.settrace(note)
     try:
         action()
     finally:
-        sys.setprofile(before)
+        sys.settrace(before)
     return count
 
 
@@ -45,14 +49,14 @@ def plan_of(kernel: Kernel) -> StepPlan:
     return plan
 
 
-def step_calls(kernel: Kernel) -> tuple[int, int]:
-    """Calls of one step, and how many blocks were due in it."""
-    cost = calls(kernel.plan)
+def step_visits(kernel: Kernel) -> tuple[int, int]:
+    """Visits of one step, and how many blocks were due in it."""
+    cost = visits(kernel.plan)
     draft = kernel._draft
     assert draft is not None
     answer = result(draft.plan)
     grown = len(draft.plan.grow)
-    return cost + calls(lambda: kernel.commit(answer)), grown
+    return cost + visits(lambda: kernel.commit(answer)), grown
 
 
 def standing(running: int, *, tenants: int = 8, due: int = 4) -> Kernel:
@@ -74,23 +78,23 @@ def standing(running: int, *, tenants: int = 8, due: int = 4) -> Kernel:
 
 
 def round_of(running: int) -> dict[int, list[int]]:
-    """Calls per step, by blocks due, over two rounds of the calendar."""
+    """Visits per step, by blocks due, over two rounds of the calendar."""
     kernel = standing(running)
     costs: dict[int, list[int]] = {}
     for _ in range(32):
-        cost, grown = step_calls(kernel)
+        cost, grown = step_visits(kernel)
         costs.setdefault(grown, []).append(cost)
     return costs
 
 
-def test_doubling_the_batch_does_not_change_the_calls_of_a_step() -> None:
+def test_doubling_the_batch_does_not_change_the_visits_of_a_step() -> None:
     small, large = round_of(256), round_of(512)
     assert len(small[4]) == len(large[4]) == 30
     assert set(small[4]) == set(large[4])
     assert len(set(small[4])) == 1
 
 
-def test_a_step_costs_a_fixed_number_of_calls_for_each_block_due() -> None:
+def test_a_step_costs_a_fixed_number_of_visits_for_each_block_due() -> None:
     costs = round_of(256) | {
         grown: cost for grown, cost in round_of(512).items() if grown != 4
     }
@@ -98,12 +102,12 @@ def test_a_step_costs_a_fixed_number_of_calls_for_each_block_due() -> None:
         (grown, cost[0]) for grown, cost in sorted(costs.items())
     )
     per_block = (three - one) / (many - few)
-    assert 0 < per_block <= 6
+    assert 0 < per_block <= 9
     assert two == one + per_block * (some - few)
 
 
-def test_a_quiet_step_takes_few_calls() -> None:
-    assert max(round_of(256)[4]) <= 120
+def test_a_quiet_step_takes_few_visits() -> None:
+    assert max(round_of(256)[4]) <= 250
 
 
 @pytest.mark.parametrize("each", [1, 3])
@@ -112,7 +116,7 @@ def test_planning_costs_the_same_with_a_hundred_and_ten_thousand_tenants_waiting
 ) -> None:
     few, many = (waiting(tenants, each) for tenants in (100, 10_000))
     for _ in range(5):
-        assert abs(step_calls(few)[0] - step_calls(many)[0]) <= 64
+        assert abs(step_visits(few)[0] - step_visits(many)[0]) <= 128
 
 
 def waiting(tenants: int, each: int) -> Kernel:
@@ -132,7 +136,7 @@ def test_a_full_batch_costs_the_same_however_many_wait() -> None:
         kernel = standing(64)
         for number in range(queue):
             kernel.submit(request(f"w{number}", 4, 1))
-        costs.append([step_calls(kernel) for _ in range(16)])
+        costs.append([step_visits(kernel) for _ in range(16)])
     assert costs[0] == costs[1]
 
 
@@ -142,6 +146,6 @@ def test_submit_and_cancel_cost_the_same_however_many_wait(queue: int) -> None:
     for number in range(queue):
         loop.submit(f"t{number % 50}")
     new = request("t0")
-    assert calls(lambda: loop.kernel.submit(new)) <= 40
+    assert visits(lambda: loop.kernel.submit(new)) <= 80
     middle = loop.submit("t1")
-    assert calls(lambda: loop.kernel.cancel(middle)) <= 40
+    assert visits(lambda: loop.kernel.cancel(middle)) <= 40
