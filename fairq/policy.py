@@ -93,8 +93,8 @@ class Policy:
     """The same for each single tenant."""
 
     max_failures: int = attrs.field(default=3, validator=integer(0, "failed steps"))
-    """Failed steps in a row after which a request that was in all of them is given up.
-    0 gives up at the first."""
+    """Failed steps in a row that a request may be in; one more and it is given up. 0
+    gives up at the first, 3 at the fourth."""
 
     @weights.validator
     def _check_weights(

@@ -95,7 +95,7 @@ def everything() -> str:
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
 
 
-# --- code and commands ------------------------------------------------------------------
+# --- code and commands ----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_page_that_explains_code_has_code_that_runs(name: str) -> None:
     assert "python" in [block.kind for block in found]
 
 
-# --- links and files --------------------------------------------------------------------
+# --- links and files ------------------------------------------------------------------
 
 
 def anchors(path: Path) -> list[str]:
@@ -227,7 +227,7 @@ def test_lines_are_short_enough_to_read_beside_code(path: Path) -> None:
     assert [] == [n for n in long if not lines[n - 1].startswith("|")]
 
 
-# --- names ------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------
 
 
 def unnamed(names: list[str], text: str) -> list[str]:
@@ -292,7 +292,7 @@ def keys_of(value: object) -> Iterator[str]:
             yield from keys_of(inner)
 
 
-# --- numbers ----------------------------------------------------------------------------
+# --- numbers --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("told", ["exact", "1024"])
@@ -301,8 +301,9 @@ def keys_of(value: object) -> Iterator[str]:
 def test_the_admission_table_is_what_its_commands_print(
     admission: str, told: str
 ) -> None:
-    lines = [line for line in page("performance.md").splitlines() if "replay" in line]
-    (command,) = [line for line in lines if f"{admission} --max-tokens {told}" in line]
+    text = page("performance.md").replace("\\\n", " ")
+    wanted = f"--admission {admission} --max-tokens {told}"
+    (command,) = [line for line in text.splitlines() if line.endswith(wanted)]
     arena = files("fairq").joinpath("data", "arena_27clients.csv")
     Path("fairq/data/arena_27clients.csv").write_bytes(arena.read_bytes())
     argv = shlex.split(command.removeprefix("$ "))

@@ -58,9 +58,9 @@ class Rule(Protocol):
 def blocks_now(sequence: Sequence, ledger: BlockLedger) -> int:
     """Blocks to admit it with: its known tokens, and the first it will produce.
 
-    The one block more than strictly needed means that nobody is evicted again before
-    it has produced a token, which is why two requests cannot evict each other for ever.
-    Who is to produce just one token more never computes beyond what is known.
+    With the one block more than strictly needed it can produce a token as soon as its
+    prompt is computed, without asking for a block and so without evicting anybody. Who
+    is to produce just one token more never computes beyond what is known.
     """
     return ledger.blocks_for(min(sequence.known + 1, sequence.worst))
 

@@ -140,8 +140,8 @@ class Kernel:
         Raises:
             UsageError: the time is not an integer.
 
-        Modifies: nothing a caller can see but ``outstanding``: the plan takes effect
-        when it is answered. Cost: O(blocks due + chunks + admissions * log tenants).
+        Modifies: of what a caller can see only ``outstanding``, ``free_blocks`` and the
+        time; the plan takes effect when it is answered. Cost: O(blocks due + chunks + admissions * log tenants).
         """
         _check_time(now_ns)
         self._now_ns = max(self._now_ns, now_ns)

@@ -51,7 +51,11 @@ class RequestSnapshot:
 
 @attrs.frozen(kw_only=True)
 class TenantSnapshot:
-    """One tenant that has live requests, or that was served more than the others."""
+    """One tenant that has live requests, or that was served more than the others.
+
+    A tenant without live requests is forgotten as soon as that changes nothing, and
+    its counts begin at 0 when it comes back; sum up events to bill somebody.
+    """
 
     tenant: str
     weight: float
