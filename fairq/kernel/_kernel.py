@@ -141,7 +141,8 @@ class Kernel:
             UsageError: the time is not an integer.
 
         Modifies: of what a caller can see only ``outstanding``, ``free_blocks`` and the
-        time; the plan takes effect when it is answered. Cost: O(blocks due + chunks + admissions * log tenants).
+        time; the plan takes effect when it is answered. Cost: O(blocks due + chunks +
+        admissions * log tenants).
         """
         _check_time(now_ns)
         self._now_ns = max(self._now_ns, now_ns)
