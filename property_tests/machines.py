@@ -105,7 +105,9 @@ class KernelMachine(RuleBasedStateMachine):
             assert caught.value.needed > caught.value.available
             return
         request_id = self.kernel.submit(request, self.time)
-        self.model.requests[request_id] = ModelRequest(tenant, prompt, max_tokens)
+        model = ModelRequest(tenant, prompt, max_tokens)
+        model.arriving = self.outstanding is not None
+        self.model.requests[request_id] = model
         self._observe()
 
     @rule(tenant=st.sampled_from(TENANTS), count=st.integers(2, 5))
@@ -161,6 +163,7 @@ class KernelMachine(RuleBasedStateMachine):
             self.failures.pop(id_, None)
         self._finish(events)
         self._check_preempted(plan, events)
+        self._answered()
         event(f"preempted {len(events.preempted)}")
         self._observe()
 
@@ -188,6 +191,7 @@ class KernelMachine(RuleBasedStateMachine):
         assert not events.tokens
         assert not events.preempted
         self._finish(events)
+        self._answered()
         self._observe()
 
     # --- what must hold always ------------------------------------------------------
@@ -286,6 +290,11 @@ class KernelMachine(RuleBasedStateMachine):
         assert live == list(events.preempted)
         if self.policy.admission is Admission.RESERVE:
             assert not events.preempted
+
+    def _answered(self) -> None:
+        """First those leave the backlog whom the plan admitted, then others join."""
+        self._observe()
+        self.model.answered()
 
     def _observe(self) -> None:
         self.gap.observe(self.model.backlogged())

@@ -20,6 +20,8 @@ class ModelRequest:
     max_tokens: int
     live: bool = True
     """Nobody was told that it is over."""
+    arriving: bool = False
+    """It came while a plan was outstanding; it begins to wait with the answer."""
     outputs: list[int] = attrs.field(factory=list)
     paid: int = 0
     """Most prompt positions that ever had KV."""
@@ -55,8 +57,17 @@ class BatchModel:
 
     def backlogged(self) -> list[str]:
         """Tenants with a request that waits."""
-        waiting = [r.tenant for r in self.live().values() if r.slot is None]
+        waiting = [
+            request.tenant
+            for request in self.live().values()
+            if request.slot is None and not request.arriving
+        ]
         return sorted(set(waiting))
+
+    def answered(self) -> None:
+        """Whoever arrived during the step waits from now on."""
+        for request in self.requests.values():
+            request.arriving = False
 
     # --- a plan ---------------------------------------------------------------------
 

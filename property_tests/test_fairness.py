@@ -40,6 +40,8 @@ class Burst:
     prompt: int
     max_tokens: int
     stops_at: int
+    meanwhile: bool = False
+    """It comes while a step runs."""
 
 
 bursts = st.builds(
@@ -50,6 +52,7 @@ bursts = st.builds(
     prompt=st.integers(1, 10),
     max_tokens=st.integers(1, 10),
     stops_at=st.integers(1, 10),
+    meanwhile=st.booleans(),
 )
 capacities = st.builds(
     Capacity,
@@ -77,24 +80,27 @@ class Run:
         self.gap = GapModel(dict(policy.weights))
         self.stops: dict[int, int] = {}
 
-    def submit(self, burst: Burst) -> None:
+    def submit(self, burst: Burst, *, meanwhile: bool = False) -> None:
         for _ in range(burst.count):
             prompt = [1] * burst.prompt
             request = Request(
                 tenant=burst.tenant, prompt=prompt, max_tokens=burst.max_tokens
             )
             request_id = self.kernel.submit(request)
-            self.model.requests[request_id] = ModelRequest(
-                burst.tenant, prompt, burst.max_tokens
-            )
+            model = ModelRequest(burst.tenant, prompt, burst.max_tokens)
+            model.arriving = meanwhile
+            self.model.requests[request_id] = model
             self.stops[request_id] = burst.stops_at
             self.gap.observe(self.model.backlogged())
 
-    def step(self) -> bool:
+    def step(self, meanwhile: Burst | None = None) -> bool:
+        """One step, in which a burst may arrive; False when there was nothing to do."""
         plan = self.kernel.plan()
         if not isinstance(plan, StepPlan):
             return False
         self.model.check_plan(plan)
+        if meanwhile is not None:
+            self.submit(meanwhile, meanwhile=True)
         sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
         tokens = dict.fromkeys([*plan.decodes, *sampling], 1)
         before = self.model.backlogged()
@@ -107,6 +113,8 @@ class Run:
         for finished in events.finished:
             self.model.requests[finished.request_id].live = False
         self.gap.observe(self.model.backlogged())
+        self.model.answered()
+        self.gap.observe(self.model.backlogged())
         return True
 
     def _stopped(self, tokens: dict[RequestId, int]) -> tuple[RequestId, ...]:
@@ -117,7 +125,10 @@ class Run:
         for burst in workload:
             for _ in range(burst.after):
                 self.step()
-            self.submit(burst)
+            if not burst.meanwhile or not self.step(burst):
+                self.submit(burst)
+
+    def finish(self) -> None:
         while self.step():
             pass
 
@@ -138,6 +149,7 @@ def test_no_gap_exceeds_the_stated_bound(
 ) -> None:
     run = Run(capacity, policy)
     run.play(workload)
+    run.finish()
     run.check()
 
 
@@ -149,6 +161,7 @@ SMALL = Capacity(blocks=40, block_size=2, max_sequences=2, tokens_per_step=8)
 def play(workload: list[Burst], policy: Policy | None = None) -> Run:
     run = Run(SMALL, Policy(weights=WEIGHTS) if policy is None else policy)
     run.play(workload)
+    run.finish()
     return run
 
 
@@ -164,6 +177,21 @@ def long_after(tenant: str) -> list[Burst]:
 
 def test_a_long_absence_banks_no_credit() -> None:
     play(long_after("a")).check()
+
+
+def test_coming_back_during_the_last_step_of_the_own_queue_banks_no_credit() -> None:
+    """It would never be lifted, and let others wait for as long as it had been modest.
+
+    While its only request is in the outstanding plan others are let past it.
+    """
+    run = Run(SMALL, Policy())
+    run.play([Burst(0, "a", 100, 4, 1, 9), Burst(0, "b", 1, 1, 1, 1)])
+    for _ in range(25):
+        run.step(Burst(0, "b", 1, 1, 1, 1))
+    run.submit(Burst(0, "b", 60, 4, 1, 9))
+    run.finish()
+
+    run.check()
 
 
 def test_a_kernel_without_the_lift_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ def problems(life: Lifecycle, draft: Draft | None) -> Iterator[str]:
     for tenant in life.counters.tenants.values():
         yield from _tenant(life, tenant)
     yield from _counters(life)
+    if draft is None and life.arriving:
+        yield "Somebody is arriving and no plan is outstanding."
 
 
 def _ledger(life: Lifecycle, draft: Draft | None) -> Iterator[str]:
@@ -94,7 +96,8 @@ def _tenant(life: Lifecycle, tenant: Tenant) -> Iterator[str]:
     decoding = sum(sequence.phase is Phase.DECODING for sequence in running)
     if tenant.decoding != decoding:
         yield f"{where} is charged for {tenant.decoding} decodes of {decoding}."
-    if bool(tenant.waiting) != (tenant in life.counters.backlogged):
+    backlogged = tenant in life.counters.backlogged
+    if bool(tenant.waiting) != backlogged and tenant not in life.arriving:
         yield f"{where} takes turns without waiting, or waits without turns."
 
 

@@ -15,7 +15,10 @@ executed (not merely charged), Q the slack, w the weight:
   backlogged (no lifts) |dW_i/w_i - dW_j/w_j| <= 2 (Q + O + P).
 
 O and P are measured, as maxima over the tenants and the run, right after admissions.
-Trap: a lift at the next step boundary instead of at the arrival breaks the floor.
+A request that is in an outstanding plan does not wait any more, and one that arrives
+meanwhile begins to wait when the plan is answered: nothing is decided in between.
+Trap: if it began at once, it would keep its tenant in the backlog, unlifted, although
+the gate has let others past that tenant.
 """
 
 from collections.abc import Iterator
@@ -81,20 +84,22 @@ class VirtualCounters:
 
     def rest(self, tenant: Tenant) -> None:
         """Note that a tenant has neither waiting nor running requests."""
-        if self.slack is None:
-            # Without a gate nobody's counter matters to anybody.
-            del self.tenants[tenant.name]
+        # Without a gate nobody's counter matters to anybody; below the floor a tenant
+        # would be lifted to it when it returns.
+        if self.slack is None or tenant.counter <= self._floor:
+            self._forget(tenant)
         else:
             self._idle.add(tenant)
 
     def _evict(self) -> None:
-        # An idle tenant at or below the floor would be lifted to it when it returns:
-        # forgetting it changes nothing.
         while (tenant := self._idle.top()) and tenant.counter <= self._floor:
             self._idle.discard(tenant)
-            del self.tenants[tenant.name]
-            if self._last_left is tenant:
-                self._last_left = None
+            self._forget(tenant)
+
+    def _forget(self, tenant: Tenant) -> None:
+        del self.tenants[tenant.name]
+        if self._last_left is tenant:
+            self._last_left = None
 
     def idle(self) -> Iterator[Tenant]:
         """The tenants kept only for their counter, for checks."""
@@ -102,9 +107,12 @@ class VirtualCounters:
 
     # --- backlog --------------------------------------------------------------------
 
+    def wake(self, tenant: Tenant) -> None:
+        """A tenant has a request again."""
+        self._idle.discard(tenant)
+
     def join(self, tenant: Tenant) -> None:
         """A tenant has become backlogged: lift it, and let it take turns."""
-        self._idle.discard(tenant)
         if self.slack is not None:
             floor = self._raise_floor()
             tenant.lifted += max(0, floor - tenant.counter)
@@ -112,9 +120,10 @@ class VirtualCounters:
         self.backlogged.add(tenant)
 
     def leave(self, tenant: Tenant) -> None:
-        """A tenant has nothing waiting any more."""
-        self.backlogged.discard(tenant)
-        self._last_left = tenant
+        """A tenant has nothing waiting any more, if it had."""
+        if tenant in self.backlogged:
+            self.backlogged.discard(tenant)
+            self._last_left = tenant
 
     def _raise_floor(self) -> int:
         """The floor, brought up to date. O(log tenants), amortised."""

@@ -10,9 +10,9 @@ Rules, each of which is a test:
 5. Counters, prices and budgets are integers; only ``fairq.cost.price`` rounds.
 6. ``plan`` and ``commit`` cost O(changes): who only decodes is visited once per block.
 
-What happens while a plan is outstanding: ``submit`` queues (and lifts) at once, and
-``cancel`` answers at once, but whoever is in the batch stays there until the plan is
-answered, so that the blocks named in it stay theirs.
+What happens while a plan is outstanding: ``submit`` and ``cancel`` answer at once, but
+tenants join the backlog and sequences leave the batch when the plan is answered.
+Nothing is decided before, and the blocks named in the plan stay with whom it says.
 """
 
 from fairq._validators import check_type, is_integer
@@ -106,7 +106,11 @@ class Kernel:
         self._next_request += 1
         tenant = self._life.counters.tenant(request.tenant)
         length = len(request.prompt)
-        self._life.arrive(Sequence(request_id, request, tenant, self._now_ns, length))
+        sequence = Sequence(request_id, request, tenant, self._now_ns, length)
+        if self._draft is None:
+            self._life.arrive(sequence)
+        else:
+            self._life.arrive_meanwhile(sequence)
         return request_id
 
     def cancel(self, request_id: RequestId) -> Events:
@@ -184,6 +188,7 @@ class Kernel:
             if sequence.id not in self._cancelled
         )
         self._end_cancelled()
+        self._life.answered()
         return Events(result.tokens, finished, preempted)
 
     def fail(self, step_id: StepId) -> Events:
@@ -209,6 +214,7 @@ class Kernel:
                 reason = Finished(sequence.id, FinishReason.FAILED, sequence.produced)
                 finished.append(reason)
                 self._end(sequence)
+        self._life.answered()
         return Events(finished=tuple(finished))
 
     # --- looking --------------------------------------------------------------------

@@ -22,6 +22,7 @@ class Lifecycle:
     """All live requests, and the parts that know something about them."""
 
     __slots__ = (
+        "arriving",
         "batch",
         "clock",
         "counters",
@@ -41,6 +42,8 @@ class Lifecycle:
         self.rule = make_rule(policy.admission, self.ledger, self.batch)
         self.sequences: dict[RequestId, Sequence] = {}
         """The live requests, in the order of arrival."""
+        self.arriving: dict[Tenant, RequestId] = {}
+        """Tenants that got requests while a plan is outstanding, and the first each."""
         self.leaving: list[RequestId] = []
         """Members that are gone and that the backend has not been told of."""
         self.preemptions = 0
@@ -53,11 +56,40 @@ class Lifecycle:
 
     def arrive(self, sequence: Sequence) -> None:
         """A new request goes to the end of its tenant's queue."""
+        self._queue(sequence)
+        if sequence.tenant not in self.counters.backlogged:
+            self.counters.join(sequence.tenant)
+
+    def arrive_meanwhile(self, sequence: Sequence) -> None:
+        """The same while a plan is outstanding; its tenant joins when that is answered.
+
+        Requests in the plan are as good as admitted. A tenant that has no others left
+        leaves the backlog with the answer, and this request brings it back: lifted, as
+        after any absence. Joining now, it would have stayed without being measured
+        against the tenants that the plan let past.
+        """
+        self._queue(sequence)
+        self.arriving.setdefault(sequence.tenant, sequence.id)
+
+    def answered(self) -> None:
+        """The outstanding plan was answered: who arrived meanwhile joins, in order."""
+        joining = []
+        for tenant, first in self.arriving.items():
+            oldest = next(iter(tenant.waiting), None)
+            # Whoever still has an older one has waited all the time.
+            if oldest is not None and oldest >= first:
+                joining.append(tenant)
+        self.arriving.clear()
+        for tenant in joining:
+            self.counters.leave(tenant)
+        for tenant in joining:
+            self.counters.join(tenant)
+
+    def _queue(self, sequence: Sequence) -> None:
         tenant = sequence.tenant
         self.sequences[sequence.id] = sequence
         tenant.waiting[sequence.id] = sequence
-        if len(tenant.waiting) == 1:
-            self.counters.join(tenant)
+        self.counters.wake(tenant)
 
     def admit(self, sequence: Sequence, slot: int, blocks: list[BlockId]) -> None:
         """From the head of its queue into the batch."""
@@ -103,10 +135,10 @@ class Lifecycle:
         self.preemptions += 1
         tenant.waiting[sequence.id] = sequence
         tenant.waiting.move_to_end(sequence.id, last=False)
-        if len(tenant.waiting) == 1:
-            self.counters.join(tenant)
-        else:
+        if tenant in self.counters.backlogged:
             self.counters.backlogged.add(tenant)
+        else:
+            self.counters.join(tenant)
 
     def end(self, sequence: Sequence, *, ended: bool) -> None:
         """A live request is over; ``ended`` when it ended by itself."""

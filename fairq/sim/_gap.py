@@ -13,8 +13,9 @@ token, an end, a preemption) it is compared, before the change, with everybody e
 in the backlog. That is exact, and costs O(backlogged tenants) per change.
 
 Order, inside one commit: the work of the step is booked first; then tenants whose last
-waiting request was admitted by this plan leave the backlog. Until its plan is answered,
-an admitted request counts as waiting.
+waiting request was admitted by this plan leave the backlog; then those join it whose
+requests arrived while the step ran. Until its plan is answered, an admitted request
+counts as waiting.
 """
 
 from typing import Final

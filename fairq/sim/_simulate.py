@@ -14,7 +14,7 @@ from fairq.events import Events, FinishReason
 from fairq.kernel import Idle, Kernel
 from fairq.plan import StepPlan, StepResult
 from fairq.policy import Policy
-from fairq.request import Request
+from fairq.request import Request, RequestId
 from fairq.sim._arrivals import Arrivals, Live, Prompts
 from fairq.sim._gap import GapMeter
 from fairq.sim._names import check_weights
@@ -79,12 +79,15 @@ class _Simulation:
         self._prompts = Prompts(backend.capacity, max_tokens)
         self._recorder = Recorder(trace.jobs, progress)
         self._gaps = GapMeter(policy)
+        self._arrived: list[tuple[RequestId, Request]] = []
+        """Submitted, and not in the backlog yet as far as the gap is concerned."""
         self._failed_steps = 0
 
     def run(self) -> Run:
         now_ns = 0
         while True:
             self._submit(now_ns)
+            self._note_arrivals()
             plan = self._kernel.plan(now_ns)
             if isinstance(plan, StepPlan):
                 now_ns = self._execute(plan, now_ns)
@@ -109,7 +112,13 @@ class _Simulation:
             self._recorder.reject(job.index)
             return
         self._recorder.accept(request_id, job)
-        self._gaps.arrived(request_id, request.tenant, len(request.prompt))
+        self._arrived.append((request_id, request))
+
+    def _note_arrivals(self) -> None:
+        """Whoever arrives while a step runs begins to wait when it ends."""
+        for request_id, request in self._arrived:
+            self._gaps.arrived(request_id, request.tenant, len(request.prompt))
+        self._arrived.clear()
 
     def _execute(self, plan: StepPlan, now_ns: int) -> int:
         """Carry out a plan; returns the time at which it ended."""
@@ -126,6 +135,7 @@ class _Simulation:
         events = self._kernel.commit(result)
         self._recorder.first_tokens(plan.chunks, end_ns)
         self._gaps.committed(plan, events)
+        self._note_arrivals()
         self._end(events, end_ns)
         return end_ns
 
@@ -136,7 +146,7 @@ class _Simulation:
             raise InvariantError(msg, snapshot=self._kernel.snapshot())
 
     def _checked(self, answer: object, plan: StepPlan) -> StepResult:
-        if not isinstance(answer, StepResult) or answer.elapsed_ns < 0:
+        if not isinstance(answer, StepResult) or not is_time(answer.elapsed_ns):
             name = type(self._backend).__name__
             msg = (
                 f"{name}.step: expected a StepResult with elapsed_ns >= 0; got "
@@ -174,3 +184,8 @@ class _Simulation:
             largest_gap=self._gaps.largest_gap(),
             failed_steps=self._failed_steps,
         )
+
+
+def is_time(elapsed_ns: object) -> bool:
+    """Whether a backend's time is a whole number of ns, >= 0."""
+    return isinstance(elapsed_ns, int) and elapsed_ns >= 0
