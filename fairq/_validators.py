@@ -60,11 +60,12 @@ def optional_integer(minimum: int, unit: str) -> Validator:
 
 def is_finite(value: object) -> bool:
     """Whether a value is a finite number; True and False are not meant as numbers."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def number(minimum: float, unit: str, *, exclusive: bool = False) -> Validator:

@@ -1,6 +1,7 @@
 """What the operator decides: weights, prices, order, limits."""
 
 import enum
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -16,13 +17,15 @@ from fairq._validators import (
     is_text,
     optional_integer,
 )
-from fairq.cost import LinearCost, price
+from fairq.cost import SCALE, LinearCost
 from fairq.disciplines import Discipline, Vtc
 
 __all__ = ["Admission", "Policy"]
 
-LEAST_PRICE: Final = 1024
+LEAST_PRICE: Final = 2**10
 """A price of at least this many counter units is rounded by less than 0.05 %."""
+MOST_PRICE: Final = 2**63
+"""Far beyond any use, and far from what a float cannot hold."""
 
 
 class Admission(enum.Enum):
@@ -36,6 +39,10 @@ class Admission(enum.Enum):
     RESERVE = "reserve"
     """Blocks for prompt and ``max_tokens`` of everybody in the batch fit at once. Never
     preempts; needs honest ``max_tokens`` to fill the machine."""
+
+
+MOST_SLACK: Final = 1e18
+"""More service than anybody will ever get."""
 
 
 def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
@@ -85,7 +92,7 @@ class Policy:
         default=100_000, validator=optional_integer(1, "requests")
     )
     """Most requests that wait, of all tenants; one more is rejected (retryable). None
-    for no limit. Preempted requests do not count: they were accepted before."""
+    for no limit. Preempted requests wait too and count, but are never rejected."""
 
     max_waiting_per_tenant: int | None = attrs.field(
         default=10_000, validator=optional_integer(1, "requests")
@@ -111,15 +118,30 @@ class Policy:
     def _check_discipline(
         self, attribute: "attrs.Attribute[object]", discipline: Discipline
     ) -> None:
-        if not callable(getattr(discipline, "turn", None)):
-            expected = "a discipline such as Vtc() or Fcfs()"
+        slack = getattr(discipline, "slack", 0.0)
+        if isinstance(discipline, type) or not callable(
+            getattr(discipline, "turn", None)
+        ):
+            fail(self, attribute, discipline, "a discipline such as Vtc() or Fcfs()")
+        if slack is not None and not (is_finite(slack) and 0 <= slack <= MOST_SLACK):
+            expected = f"a discipline with slack None or 0 to {MOST_SLACK:g}"
             fail(self, attribute, discipline, expected)
 
     def __attrs_post_init__(self) -> None:
-        heaviest = max(self.weights.values(), default=1.0)
-        if price(self.cost.output, max(heaviest, 1.0)) < LEAST_PRICE:
-            expected = "small enough, against cost.output, to be charged exactly"
-            fail(self, attrs.fields(Policy).weights, heaviest, expected)
+        for weight in (1.0, *self.weights.values()):
+            self._check_price("output", self.cost.output, weight)
+            if self.cost.prompt:
+                self._check_price("prompt", self.cost.prompt, weight)
+
+    def _check_price(self, kind: str, cost: float, weight: float) -> None:
+        """Refuse what cannot be charged exactly, or not as an integer at all."""
+        counted = SCALE * cost / weight if weight else math.inf
+        if not LEAST_PRICE <= counted <= MOST_PRICE:
+            expected = (
+                f"such that one {kind} token (cost.{kind}={cost!r}) divided by "
+                f"the weight is 2**-22 to 2**31 service units"
+            )
+            fail(self, attrs.fields(Policy).weights, weight, expected)
 
     def weight(self, tenant: str) -> float:
         """The weight of a tenant; 1 when it was not named."""

@@ -56,8 +56,10 @@ VALUES: dict[str, Call] = {
         lambda: Policy(weights={"": 1})
     ),
     "Policy.weights must be a Mapping; got list.": lambda: Policy(weights=[]),  # type: ignore[arg-type]  # as above
-    "Policy.weights must be small enough, against cost.output, to be charged "
-    "exactly; got 1000000000.0.": lambda: Policy(weights={"a": 1e9}),
+    "Policy.weights must be such that one output token (cost.output=2.0) divided by "
+    "the weight is 2**-22 to 2**31 service units; got 1000000000.0.": lambda: Policy(
+        weights={"a": 1e9}
+    ),
     "Policy.discipline must be a discipline such as Vtc() or Fcfs(); got 'vtc'.": (
         lambda: Policy(discipline="vtc")  # type: ignore[arg-type]  # as above
     ),

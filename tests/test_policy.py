@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from fairq import Admission, Fcfs, LinearCost, Policy, UsageError, Vtc
+from fairq.disciplines import TenantView
 
 
 def test_the_defaults_are_fair_optimistic_and_bounded() -> None:
@@ -54,13 +55,45 @@ def test_weights_that_are_no_mapping_are_refused() -> None:
 
 
 def test_a_weight_too_large_to_be_charged_exactly_is_refused() -> None:
-    assert Policy(weights={"a": 8_000_000}).weight("a") == 8_000_000
-    with pytest.raises(UsageError, match=r"small enough, against cost\.output"):
+    assert Policy(weights={"a": 4_000_000}).weight("a") == 4_000_000
+    with pytest.raises(UsageError, match="such that one output token"):
         Policy(weights={"a": 9_000_000})
 
 
+@pytest.mark.parametrize("weight", [1e-305, 10**400, 1e300])
+def test_a_weight_beyond_all_reason_is_refused(weight: float) -> None:
+    with pytest.raises(UsageError, match=r"Policy\.weights must be"):
+        Policy(weights={"a": weight})
+
+
+def test_a_prompt_price_that_would_be_rounded_away_is_refused() -> None:
+    free = LinearCost(prompt=0)
+    assert Policy(cost=free, weights={"a": 1e6}).cost is free
+    with pytest.raises(UsageError, match="such that one prompt token"):
+        Policy(cost=LinearCost(prompt=1e-4), weights={"a": 1e6})
+
+
+@pytest.mark.parametrize("slack", [1e308, float("nan"), -1.0])
+def test_a_slack_that_is_no_width_is_refused(slack: float) -> None:
+    class Odd:
+        name = "odd"
+
+        def turn(self, tenant: TenantView) -> int:
+            return tenant.counter
+
+    discipline = Odd()
+    discipline.slack = slack  # type: ignore[attr-defined]  # each value is a test
+    with pytest.raises(UsageError, match="slack None or 0 to"):
+        Policy(discipline=discipline)  # type: ignore[arg-type]  # as above
+
+
+def test_a_class_is_no_discipline() -> None:
+    with pytest.raises(UsageError, match="a discipline such as"):
+        Policy(discipline=Vtc)  # type: ignore[arg-type]  # wrong types are the test
+
+
 def test_a_price_too_small_for_weight_one_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"small enough, against cost\.output"):
+    with pytest.raises(UsageError, match="such that one output token"):
         Policy(cost=LinearCost(output=1e-9))
 
 

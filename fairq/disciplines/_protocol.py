@@ -22,7 +22,8 @@ class Discipline(Protocol):
 
     ``turn`` must not fall while requests of the tenant are admitted or served: the
     kernel keeps tenants in a heap of lower bounds and looks again only at the top.
-    With a gate it must be the counter, or grow with it: that is what is bounded.
+    With a gate it must be the counter: that is what the gate measures and the bound is
+    about. It must not raise.
     """
 
     @property

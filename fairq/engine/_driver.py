@@ -7,7 +7,7 @@ from fairq.backend import Backend
 from fairq.engine._runner import Step, run_steps
 from fairq.engine._stream import TokenStream
 from fairq.engine._streams import Answer, Streams
-from fairq.errors import EngineClosed, InvariantError, UsageError
+from fairq.errors import EngineClosed, UsageError
 from fairq.kernel import Kernel
 from fairq.plan import StepPlan
 from fairq.request import Request
@@ -82,8 +82,6 @@ class Driver:
     async def _run(self, plan: StepPlan, step: Step) -> Answer:
         try:
             result = await step(plan)
-        except InvariantError:
-            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, this step failed
             return self._failed(plan, error)
         try:

@@ -109,17 +109,20 @@ async def open_engine(
     engine = make_engine(owned, name, policy, buffer)
     driver = engine._driver
     failure: BaseException | None = None
-    async with create_task_group() as tasks:
-        tasks.start_soon(driver.run)
-        try:
-            yield engine
-        except get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # noqa: BLE001  # a task group would wrap it
-            failure = error
-        finally:
-            driver.stop()
-    reraise(failure, driver.crash)
+    try:
+        async with create_task_group() as tasks:
+            tasks.start_soon(driver.run)
+            try:
+                yield engine
+            except get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001  # a task group would wrap it
+                failure = error
+            finally:
+                driver.stop()
+    finally:
+        # Also when the scope around us was cancelled: an error is not to be lost.
+        reraise(failure, driver.crash)
 
 
 def make_engine(
@@ -135,7 +138,7 @@ def make_engine(
 
 def check_backend(backend: object) -> None:
     """Refuse what has no capacity, step and close."""
-    if not isinstance(backend, Backend):
+    if isinstance(backend, type) or not isinstance(backend, Backend):
         msg = (
             "backend must be a backend (capacity, step, close) or the name of one; "
             f"got {backend!r}."

@@ -25,7 +25,8 @@ Step = Callable[[StepPlan], Awaitable[StepResult]]
 
 def run_steps(backend: Backend) -> AbstractAsyncContextManager[Step]:
     """Give out a function that runs one step; close the backend on leaving."""
-    if iscoroutinefunction(backend.step):
+    step = backend.step
+    if iscoroutinefunction(step) or iscoroutinefunction(type(step).__call__):
         return _awaited(cast("AsyncBackend", backend))
     return _threaded(cast("SyncBackend", backend))
 

@@ -71,9 +71,9 @@ class TokenStream(AsyncIterator[int]):
             self._waiting = True
             try:
                 await self._wakeup.wait()
-            except BaseException:
+            finally:
+                # A wake-up that crossed a cancelled wait ends the next one early.
                 self._waiting = False
-                raise
         return self._buffer.popleft()
 
     def _refuse(self) -> NoReturn:

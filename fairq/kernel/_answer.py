@@ -2,7 +2,7 @@
 
 from collections.abc import KeysView, Mapping
 
-from fairq._validators import check_type
+from fairq._validators import check_type, is_integer
 from fairq.errors import UsageError
 from fairq.kernel._draft import Draft
 from fairq.plan import StepResult
@@ -56,7 +56,9 @@ def _mismatch(draft: Draft, result: StepResult, expected: list[RequestId]) -> st
 
 def _check_stopped(result: StepResult) -> None:
     check_type(result.stopped, tuple, f"StepResult.stopped of step {result.step_id}")
-    unknown = [id_ for id_ in result.stopped if id_ not in result.tokens]
+    unknown = [
+        id_ for id_ in result.stopped if not is_integer(id_) or id_ not in result.tokens
+    ]
     if unknown:
         msg = (
             f"The result of step {result.step_id} stops {_some(unknown)}, which have "

@@ -58,6 +58,8 @@ class Kernel:
 
     def __init__(self, capacity: Capacity, policy: Policy | None = None) -> None:
         policy = Policy() if policy is None else policy
+        check_type(capacity, Capacity, "The capacity")
+        check_type(policy, Policy, "The policy")
         budget = _within(
             policy.token_budget, capacity.tokens_per_step, "token_budget", "tokens"
         )
@@ -274,11 +276,13 @@ class Kernel:
     def _outstanding(self, step_id: StepId | None, what: str) -> Draft:
         draft = self._draft
         if draft is None:
-            msg = f"{what} for step {step_id}, but no plan is outstanding. Call plan()."
+            msg = (
+                f"{what} for step {step_id!r}, but no plan is outstanding. Call plan()."
+            )
             raise UsageError(msg)
         if step_id != draft.plan.step_id:
             msg = (
-                f"{what} for step {step_id}, but the outstanding step is "
+                f"{what} for step {step_id!r}, but the outstanding step is "
                 f"{draft.plan.step_id}. Answer each plan once, in order."
             )
             raise UsageError(msg)

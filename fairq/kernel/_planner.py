@@ -63,21 +63,13 @@ class Planner:
         draft.grow(due)
 
     def _victim(self, draft: Draft) -> Sequence:
-        """The newest member of the tenant with the largest counter."""
+        """The newest member of the tenant with the largest counter. O(batch)."""
         gone = {sequence.id for sequence in draft.preempted}
-        best: tuple[int, int, Sequence] | None = None
-        for tenant in self._life.counters.tenants.values():
-            newest = next(
-                (s for s in reversed(tenant.running.values()) if s.id not in gone), None
-            )
-            if newest is None:
-                continue
-            key = (tenant.counter, newest.id, newest)
-            if best is None or key[:2] > best[:2]:
-                best = key
-        # Somebody is due and so a member, and alone it would fit.
-        assert best is not None  # noqa: S101  # see above
-        return best[2]
+        life = self._life
+        members = [life.sequences[id_] for id_ in life.batch.decodes if id_ not in gone]
+        members += [s for s in life.batch.prefilling.values() if s.id not in gone]
+        # Somebody is due, and alone it would fit: there is a member.
+        return max(members, key=lambda member: (member.tenant.counter, member.id))
 
     def _continue_prompts(self, draft: Draft) -> None:
         for sequence in self._life.batch.prefilling.values():

@@ -244,3 +244,34 @@ async def test_a_close_that_raises_is_raised_on_leaving(make: Make) -> None:
     with pytest.raises(OSError, match="device busy"):
         async with checked_engine(Stuck()) as engine:
             await engine.complete(ask(1))
+
+
+async def test_an_invariant_error_of_a_backend_is_a_failed_step() -> None:
+    def other(result: StepResult) -> StepResult:
+        msg = f"The backend's own bug in step {result.step_id}."
+        raise InvariantError(msg, snapshot=None)
+
+    async with checked_engine(AsyncEcho((other, None))) as engine:
+        tokens = await engine.complete(ask(2))
+        assert engine.statistics().failed_steps == 1
+        assert len(tokens) == 2
+
+
+async def test_a_step_may_be_an_object_with_an_async_call() -> None:
+    class Step:
+        def __init__(self, backend: AsyncEcho) -> None:
+            self._backend = backend
+
+        async def __call__(self, plan: StepPlan) -> StepResult:
+            return await AsyncEcho.step(self._backend, plan)
+
+    backend = AsyncEcho()
+    backend.step = Step(backend)  # type: ignore[method-assign]  # the test
+    async with checked_engine(backend) as engine:
+        assert len(await engine.complete(ask(2))) == 2
+
+
+async def test_a_class_is_no_backend() -> None:
+    with pytest.raises(UsageError, match="must be a backend"):
+        async with checked_engine(AsyncEcho):  # type: ignore[arg-type]  # wrong on purpose
+            pass
