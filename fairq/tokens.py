@@ -21,8 +21,9 @@ _SIGN_BYTE: Final = 3 if sys.byteorder == "little" else 0
 class TokenIds(Sequence[int]):
     """An immutable sequence of token ids, each 0 <= id < 2**31.
 
-    Equal to another ``TokenIds`` with the same ids (and to nothing else), hashable, and a slice of it is a
-    ``TokenIds`` again. ``raw`` is the packed form: native int32, one after another.
+    Hashable, equal to a ``TokenIds`` with the same ids and to nothing else; a slice of
+    it is a ``TokenIds`` again. ``raw`` is the packed form: native int32, one after
+    another.
 
     Args:
         ids: The token ids; another ``TokenIds`` is shared and not copied.

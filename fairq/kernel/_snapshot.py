@@ -71,8 +71,8 @@ class TenantSnapshot:
     waiting: int
     running: int
     oldest_wait_ns: int
-    """How long ago its oldest waiting request was submitted, in ns of the caller's clock
-    (a preempted one has run meanwhile); 0 when nothing waits."""
+    """How long ago its oldest waiting request was submitted (a preempted one has run
+    meanwhile), in ns of the caller's clock; 0 when nothing waits."""
 
 
 @attrs.frozen(kw_only=True)
