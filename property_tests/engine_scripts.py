@@ -1,0 +1,252 @@
+"""Scripts of readers for an engine, as data, and a backend that fails as it is told."""
+
+import enum
+from collections.abc import Callable
+
+import anyio
+import attrs
+from anyio.lowlevel import checkpoint
+from hypothesis import strategies as st
+
+from fairq import (
+    BackendError,
+    Capacity,
+    Engine,
+    EngineClosed,
+    FinishReason,
+    Kernel,
+    ReaderTooSlow,
+    Request,
+    RequestId,
+    StepPlan,
+    StepResult,
+    TokenStream,
+)
+from fairq_backends.simulated import SimulatedBackend, token_at, token_key
+
+# --- what readers do ----------------------------------------------------------------
+
+
+class Manner(enum.Enum):
+    """How a reader behaves."""
+
+    ALL = "reads to the end"
+    COMPLETE = "awaits complete"
+    LEAVES = "leaves after some tokens"
+    DEADLINE = "is cancelled while it reads"
+    NEVER = "does not read before the others are done"
+
+
+@attrs.frozen
+class Reader:
+    """One reader: when it comes, what it asks for, how it behaves."""
+
+    after: int
+    """Suspensions before it submits."""
+    tenant: str
+    prompt: tuple[int, ...]
+    max_tokens: int
+    stops_at: int | None
+    manner: Manner
+    patience: int
+    """Tokens before it leaves, or suspensions before its deadline."""
+
+    def request(self) -> Request:
+        sampling = None if self.stops_at is None else {"output_tokens": self.stops_at}
+        return Request(
+            tenant=self.tenant,
+            prompt=self.prompt,
+            max_tokens=self.max_tokens,
+            sampling=sampling,
+        )
+
+    def expected(self) -> list[int]:
+        """All its tokens: a function of the request alone."""
+        prompt = self.request().prompt
+        length = min(self.max_tokens, self.stops_at or self.max_tokens)
+        key = token_key(prompt)
+        return [token_at(key, len(prompt) + index) for index in range(length)]
+
+
+readers = st.builds(
+    Reader,
+    after=st.integers(0, 6),
+    tenant=st.sampled_from("abc"),
+    prompt=st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple),
+    max_tokens=st.integers(1, 10),
+    stops_at=st.one_of(st.none(), st.integers(1, 10)),
+    manner=st.sampled_from([*Manner, Manner.ALL]),
+    patience=st.integers(0, 12),
+)
+
+
+@attrs.define
+class Seen:
+    """What one reader got."""
+
+    tokens: list[int] = attrs.field(factory=list)
+    error: BaseException | None = None
+    request_id: RequestId | None = None
+    reason: FinishReason | None = None
+    left: bool = False
+    """It did not read to the end."""
+
+
+class Hall:
+    """The readers of one script, and what they saw."""
+
+    def __init__(self, script: list[Reader]) -> None:
+        self.script = script
+        self.seen = [Seen() for _ in script]
+        self.others_done = anyio.Event()
+        self._busy = sum(each.manner is not Manner.NEVER for each in script)
+        if not self._busy:
+            self.others_done.set()
+
+    async def read(self, engine: Engine, index: int) -> None:
+        """Be one of the readers."""
+        reader, seen = self.script[index], self.seen[index]
+        for _ in range(reader.after):
+            await checkpoint()
+        try:
+            await self._behave(engine, reader, seen)
+        except (BackendError, EngineClosed, ReaderTooSlow) as error:
+            seen.error = error
+        finally:
+            if reader.manner is not Manner.NEVER:
+                self._busy -= 1
+                if not self._busy:
+                    self.others_done.set()
+
+    async def _behave(self, engine: Engine, reader: Reader, seen: Seen) -> None:
+        if reader.manner is Manner.COMPLETE:
+            seen.tokens += await engine.complete(reader.request())
+            return
+        async with anyio.create_task_group() as tasks:
+            if reader.manner is Manner.DEADLINE:
+                tasks.start_soon(self._deadline, tasks.cancel_scope, reader.patience)
+                seen.left = True
+            await self._stream(engine, reader, seen)
+            tasks.cancel_scope.cancel()
+
+    async def _deadline(self, scope: anyio.CancelScope, patience: int) -> None:
+        for _ in range(patience):
+            await checkpoint()
+        scope.cancel()
+
+    async def _stream(self, engine: Engine, reader: Reader, seen: Seen) -> None:
+        """Read; errors are noted here, for a task group would wrap them."""
+        try:
+            async with engine.stream(reader.request()) as stream:
+                seen.request_id = stream.request_id
+                try:
+                    await self._tokens(stream, reader, seen)
+                finally:
+                    seen.reason = stream.finish_reason
+        except (BackendError, EngineClosed, ReaderTooSlow) as error:
+            seen.error = error
+
+    async def _tokens(self, stream: TokenStream, reader: Reader, seen: Seen) -> None:
+        if reader.manner is Manner.NEVER:
+            await self.others_done.wait()
+        async for token in stream:
+            seen.tokens.append(token)
+            leaves = reader.manner is Manner.LEAVES
+            if leaves and len(seen.tokens) > reader.patience:
+                seen.left = True
+                return
+        seen.left = False
+
+
+# --- the backend --------------------------------------------------------------------
+
+Fault = Callable[[StepPlan], object]
+"""Raises, or makes up an answer that is wrong."""
+
+
+class Fire(Exception):
+    """What a backend may raise."""
+
+
+def burn(plan: StepPlan) -> object:
+    raise Fire(plan.step_id)
+
+
+def answer(plan: StepPlan, extra: int = 0) -> dict[RequestId, int]:
+    sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
+    tokens = dict.fromkeys([*plan.decodes, *sampling], 1)
+    if extra:
+        tokens[RequestId(extra)] = 1
+    return tokens
+
+
+FAULTS: dict[str, Fault] = {
+    "raises": burn,
+    "answers with None": lambda _: None,
+    "answers another step": lambda p: StepResult(type(p.step_id)(10**9), answer(p)),
+    "a token too many": lambda p: StepResult(p.step_id, answer(p, extra=10**9)),
+    "a negative token": lambda p: StepResult(
+        p.step_id, dict.fromkeys(answer(p, extra=10**9), -1)
+    ),
+    "stops a stranger": lambda p: StepResult(p.step_id, answer(p), (RequestId(10**9),)),
+    "tokens are a list": lambda p: StepResult(p.step_id, list(answer(p))),  # type: ignore[arg-type]  # that is what is wrong
+}
+faults = st.lists(
+    st.one_of(st.none(), st.none(), st.sampled_from(sorted(FAULTS))), max_size=20
+)
+
+
+class Unreliable:
+    """A simulated backend, strict, that answers as it is told; a plain function."""
+
+    def __init__(self, faults: list[str | None], capacity: Capacity) -> None:
+        self._inner = SimulatedBackend(
+            kv_tokens=capacity.blocks * capacity.block_size,
+            block_size=capacity.block_size,
+            max_sequences=capacity.max_sequences,
+            tokens_per_step=capacity.tokens_per_step,
+            strict=True,
+        )
+        self._faults = iter(faults)
+        self.closed = 0
+        self.violation: BackendError | None = None
+
+    @property
+    def capacity(self) -> Capacity:
+        return self._inner.capacity
+
+    def close(self) -> None:
+        self.closed += 1
+        self._inner.close()
+
+    def answer(self, plan: StepPlan) -> StepResult:
+        fault = next(self._faults, None)
+        if fault is not None:
+            return FAULTS[fault](plan)  # type: ignore[return-value]  # a wrong one
+        try:
+            return self._inner.step(plan)
+        except BackendError as error:
+            self.violation = error
+            raise
+
+
+class InThread(Unreliable):
+    """With a step that is a plain function."""
+
+    def step(self, plan: StepPlan) -> StepResult:
+        return self.answer(plan)
+
+
+class InTask(Unreliable):
+    """With a step that is a coroutine, and suspends now and then."""
+
+    async def step(self, plan: StepPlan) -> StepResult:
+        for _ in range(plan.step_id % 3):
+            await checkpoint()
+        return self.answer(plan)
+
+
+async def settled(kernel: Kernel) -> None:
+    """Wait until no step is outstanding."""
+    while kernel.snapshot().outstanding is not None:
+        await checkpoint()
