@@ -90,6 +90,8 @@ class Seen:
     reason: FinishReason | None = None
     left: bool = False
     """It did not read to the end."""
+    forgotten: bool = False
+    """Its request lived on in the kernel after the stream was left."""
 
 
 class Hall:
@@ -145,6 +147,9 @@ class Hall:
                     seen.reason = stream.finish_reason
         except (BackendError, EngineClosed, ReaderTooSlow) as error:
             seen.error = error
+        finally:
+            if seen.request_id is not None:
+                seen.forgotten = bool(engine._kernel.cancel(seen.request_id))
 
     async def _tokens(self, stream: TokenStream, reader: Reader, seen: Seen) -> None:
         if reader.manner is Manner.NEVER:

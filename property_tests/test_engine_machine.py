@@ -165,6 +165,7 @@ def test_readers_that_are_waited_for_leave_nothing_behind(
         if reader.manner is not Manner.NEVER
     ]
     assert not any(isinstance(seen.error, EngineClosed) for _, seen in patient)
+    assert not any(seen.forgotten for _, seen in patient)
     slow = len(case.script) - len(patient)
     assert kernel.waiting + kernel.running <= slow
     if not slow:

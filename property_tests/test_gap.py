@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from fairq import (
     Capacity,
+    Fcfs,
     Policy,
     Request,
     RequestId,
@@ -14,8 +15,10 @@ from fairq import (
     StepResult,
 )
 from fairq.sim._gap import GapMeter
+from property_tests.effort import part
 from property_tests.models import BatchModel, GapModel, ModelRequest
 from property_tests.programs import (
+    TENANTS,
     WEIGHTS,
     Commit,
     Fail,
@@ -134,6 +137,38 @@ def test_the_meter_measures_what_a_look_at_every_pair_would(
         measured.do(op)
         if often:
             measured.check()
+    measured.finish()
+
+    measured.check()
+
+
+long_queues = st.lists(
+    st.builds(
+        Submit,
+        tenant=st.sampled_from(TENANTS),
+        prompt=st.sampled_from([1, 2, 9]),
+        max_tokens=st.sampled_from([1, 5, 12]),
+        count=st.integers(1, 6),
+    ),
+    min_size=4,
+    max_size=10,
+)
+
+
+@part(2)
+@given(queues=long_queues, slots=st.integers(2, 6), budget=st.sampled_from([4, 9, 40]))
+def test_tenants_that_wait_long_are_measured_at_every_turn(
+    queues: list[Submit], slots: int, budget: int
+) -> None:
+    """Long queues, first come first served: differences rise and fall again."""
+    capacity = Capacity(
+        blocks=64, block_size=4, max_sequences=slots, tokens_per_step=budget
+    )
+    policy = Policy(weights=WEIGHTS, discipline=Fcfs())
+    measured = Measured(Setting(capacity, policy))
+    for submit in queues:
+        measured.do(submit)
+
     measured.finish()
 
     measured.check()

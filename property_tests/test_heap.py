@@ -83,6 +83,12 @@ class HeapMachine(RuleBasedStateMachine):
             self.heap.discard(first)
             self.heap.add(first)
 
+    @rule(name=names, times=st.integers(1, 300))
+    def add_again_and_again(self, name: int, times: int) -> None:
+        """As when a tenant that is not first has refund after refund."""
+        for _ in range(times):
+            self.add(name)
+
     @rule()
     def look_twice(self) -> None:
         """The second look finds the bound exact, and asks for one key."""

@@ -77,6 +77,7 @@ ANSWERS: dict[str, Wrong] = {
     "no number": lambda k, p: k.commit(commit(p, with_token(p, "7"))),
     "no mapping": lambda k, p: k.commit(commit(p, list(tokens_of(p)))),
     "stops a stranger": lambda k, p: k.commit(commit(p, tokens_of(p), (STRANGER,))),
+    "stops what is no id": lambda k, p: k.commit(commit(p, tokens_of(p), ([1],))),
     "stops in a list": lambda k, p: k.commit(commit(p, tokens_of(p), [])),
     "fails the step before": lambda k, p: k.fail(StepId(p.step_id - 1)),
     "fails the next step": lambda k, p: k.fail(StepId(p.step_id + 1)),

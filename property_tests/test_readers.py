@@ -13,11 +13,12 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from fairq import TraceError
 from fairq.sim import read_log, read_trace
+from property_tests.effort import times
 
 Cells = list[str]
 Valid = Callable[[str], bool]
@@ -172,6 +173,11 @@ def as_csv(rows: list[Cells]) -> tuple[str, list[int]]:
     return text.replace('"', "", 2 * len(rows[0])), lines
 
 
+@example("plain", 2, 0, 2, "1_0")
+@example("plain", 2, 0, 3, " 7")
+@example("log", 2, 1, 1, "٣")
+@example("azure", 3, 1, 0, "2023-11-16 18:17:02.97996")
+@times(4)
 @given(
     kind=st.sampled_from(sorted(FORMATS)),
     count=st.integers(1, 5),

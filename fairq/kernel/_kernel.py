@@ -122,9 +122,15 @@ class Kernel:
             ``finished`` with the request and reason CANCELLED; nothing when it is over
             already or was never submitted, so calling twice is harmless.
 
+        Raises:
+            UsageError: it is no request id at all.
+
         Modifies: at once what is not part of an outstanding plan; the rest when that is
         answered. Cost: O(log tenants + its blocks).
         """
+        if not is_integer(request_id):
+            msg = f"A request id is an integer, as submit returned it; got {request_id!r}."
+            raise UsageError(msg)
         sequence = self._life.sequences.get(request_id)
         if sequence is None or request_id in self._cancelled:
             return NO_EVENTS

@@ -35,11 +35,16 @@ def write_log(path: str | Path, records: Iterable[Record]) -> None:
 
     Numbers are written so that ``read_log`` gives back the very same records.
     """
+    rows = [COLUMNS, *map(attrs.astuple, records)]
+    write_text(path, "".join(map(_line, rows)))
+
+
+def _line(cells: Iterable[object]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(attrs.astuple(record) for record in records)
-    write_text(path, text.getvalue())
+    # csv quotes a cell that has a character of the line end in it: with this one it
+    # looks for both, and a bare carriage return survives.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _record(row: Row) -> Record:

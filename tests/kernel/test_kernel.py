@@ -433,6 +433,7 @@ BAD: dict[str, Call] = {
     "stop who waits": lambda k, p: k.commit(answer(p, stopped=(RequestId(4),))),
     "stop with no tuple": lambda k, p: k.commit(answer(p, stopped=5)),
     "stop no id": lambda k, p: k.commit(answer(p, stopped=([],))),
+    "cancel no id": lambda k, _: k.cancel([1]),  # type: ignore[arg-type]  # as above
     "fail an older step": lambda k, _: k.fail(StepId(0)),
     "fail a later step": lambda k, _: k.fail(StepId(99)),
     "fail a step None": lambda k, _: k.fail(None),  # type: ignore[arg-type]  # as above
