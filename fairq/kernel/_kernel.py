@@ -129,7 +129,7 @@ class Kernel:
         answered. Cost: O(log tenants + its blocks).
         """
         if not is_integer(request_id):
-            msg = f"A request id is an integer, as submit returned it; got {request_id!r}."
+            msg = f"Cancel the integer that submit returned; got {request_id!r}."
             raise UsageError(msg)
         sequence = self._life.sequences.get(request_id)
         if sequence is None or request_id in self._cancelled:
