@@ -40,7 +40,7 @@ class TokenStream(AsyncIterator[int]):
     )
 
     def __init__(self, request_id: RequestId, limit: int, wakeup: Wakeup) -> None:
-        self.request_id = request_id
+        self.request_id: RequestId = request_id
         self.finish_reason: FinishReason | None = None
         self._limit = limit
         self._buffer: deque[int] = deque()
