@@ -59,7 +59,7 @@ def _run_json(
         "policy": None,
         "totals": attrs.asdict(totals),
         "service_difference": attrs.asdict(service_difference(records, cost)),
-        "fairness": None,
+        "fairness": {"bound": None, "largest_gap": None},
         "jain": jain_index(records, cost, weights),
         "tenants": {name: attrs.asdict(each) for name, each in tenants.items()},
     }
