@@ -9,7 +9,6 @@ What stands behind the name is called with the options of the user and returns t
 backend; a class is the usual choice. Nothing is imported before it is asked for.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from typing import Final, cast
 
 import attrs
 
+from fairq._closest import did_you_mean
 from fairq.backend import Backend, Capacity
 from fairq.errors import BackendError, UsageError
 
@@ -103,10 +103,7 @@ def _find(name: str) -> EntryPoint:
 
 def _known(name: str, known: Iterable[str], label: str) -> str:
     names = list(known)
-    listing = f"{label}: {', '.join(names) or 'none'}."
-    # Anything may come in as a name; difflib takes strings only.
-    closest = difflib.get_close_matches(str(name), names, n=1)
-    return f"{listing} Did you mean {closest[0]!r}?" if closest else listing
+    return f"{label}: {', '.join(names) or 'none'}.{did_you_mean(name, names)}"
 
 
 def _shared(matches: list[EntryPoint]) -> str:

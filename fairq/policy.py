@@ -1,7 +1,6 @@
 """What the operator decides: weights, prices, order, limits."""
 
 import enum
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +25,8 @@ LEAST_PRICE: Final = 2**10
 """A price of at least this many counter units is rounded by less than 0.05 %."""
 MOST_PRICE: Final = 2**63
 """Far beyond any use, and far from what a float cannot hold."""
+MOST_SLACK: Final = 1e18
+"""More service than anybody will ever get."""
 
 
 class Admission(enum.Enum):
@@ -39,10 +40,6 @@ class Admission(enum.Enum):
     RESERVE = "reserve"
     """Blocks for prompt and ``max_tokens`` of everybody in the batch fit at once. Never
     preempts; needs honest ``max_tokens`` to fill the machine."""
-
-
-MOST_SLACK: Final = 1e18
-"""More service than anybody will ever get."""
 
 
 def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
@@ -118,11 +115,12 @@ class Policy:
     def _check_discipline(
         self, attribute: "attrs.Attribute[object]", discipline: Discipline
     ) -> None:
-        slack = getattr(discipline, "slack", 0.0)
-        if isinstance(discipline, type) or not callable(
-            getattr(discipline, "turn", None)
+        parts = ("name", "slack", "turn")
+        if isinstance(discipline, type) or not all(
+            hasattr(discipline, part) for part in parts
         ):
             fail(self, attribute, discipline, "a discipline such as Vtc() or Fcfs()")
+        slack = discipline.slack
         if slack is not None and not (is_finite(slack) and 0 <= slack <= MOST_SLACK):
             expected = f"a discipline with slack None or 0 to {MOST_SLACK:g}"
             fail(self, attribute, discipline, expected)
@@ -135,7 +133,7 @@ class Policy:
 
     def _check_price(self, kind: str, cost: float, weight: float) -> None:
         """Refuse what cannot be charged exactly, or not as an integer at all."""
-        counted = SCALE * cost / weight if weight else math.inf
+        counted = SCALE * cost / weight
         if not LEAST_PRICE <= counted <= MOST_PRICE:
             expected = (
                 f"such that one {kind} token (cost.{kind}={cost!r}) divided by "

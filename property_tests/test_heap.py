@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from fairq.kernel._heap import SLACK, LazyHeap
+from fairq.kernel._heap import STALE, LazyHeap
 
 
 class HeapMachine(RuleBasedStateMachine):
@@ -112,7 +112,7 @@ class HeapMachine(RuleBasedStateMachine):
     @invariant()
     def stale_entries_are_swept(self) -> None:
         # A discard leaves an entry behind, and only add() sweeps.
-        assert len(self.heap._entries) <= 2 * max(len(self.keys), 1) + SLACK + 1
+        assert len(self.heap._entries) <= 2 * max(len(self.keys), 1) + STALE + 1
 
 
 HeapMachine.TestCase.settings = settings(

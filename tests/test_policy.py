@@ -87,6 +87,17 @@ def test_a_slack_that_is_no_width_is_refused(slack: float) -> None:
         Policy(discipline=discipline)  # type: ignore[arg-type]  # as above
 
 
+def test_a_discipline_has_a_slack_even_if_it_is_none() -> None:
+    class Half:
+        name = "half"
+
+        def turn(self, tenant: TenantView) -> int:
+            return tenant.oldest
+
+    with pytest.raises(UsageError, match="a discipline such as"):
+        Policy(discipline=Half())  # type: ignore[arg-type]  # wrong types are the test
+
+
 def test_a_class_is_no_discipline() -> None:
     with pytest.raises(UsageError, match="a discipline such as"):
         Policy(discipline=Vtc)  # type: ignore[arg-type]  # wrong types are the test

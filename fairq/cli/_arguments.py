@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fairq.cli._closest import choices
+from fairq._closest import did_you_mean
 from fairq.cli._policies import DISCIPLINES
 
 EXACT: Final = "exact"
@@ -90,7 +90,8 @@ def max_tokens(text: str) -> int | None:
 def policy(text: str) -> str:
     """The name of a discipline."""
     if text not in DISCIPLINES:
-        raise ArgumentTypeError(choices(text, tuple(DISCIPLINES)))
+        expected = f"expected one of {', '.join(DISCIPLINES)}; got {text!r}."
+        raise ArgumentTypeError(expected + did_you_mean(text, DISCIPLINES))
     return text
 
 

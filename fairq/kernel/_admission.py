@@ -1,6 +1,6 @@
 """When a request may join the batch: whether there will be KV blocks for it.
 
-Both rules are asked the same three things and see only sequences and block counts.
+Both rules are asked the same and see only sequences and block counts.
 
 *Reserve* promises every member all the blocks it can ever need. *Optimistic* gives
 blocks for what is known now and keeps a margin for growth, because outputs are mostly

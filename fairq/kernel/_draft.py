@@ -13,6 +13,7 @@ import attrs
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
 from fairq.kernel._snapshot import Phase
+from fairq.kernel._tenant import Tenant
 from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan
 from fairq.request import RequestId
 
@@ -195,14 +196,13 @@ class Draft:
         Before the clock advances: outputs of this very step are still owed, as they
         were when the gate let the tenant through.
         """
-        prompts: dict[str, int] = {}
+        prompts: dict[Tenant, int] = {}
         for entry in self.entries:
             self._life.admit(entry.sequence, entry.slot, entry.blocks)
-            name = entry.sequence.tenant.name
-            prompts[name] = prompts.get(name, 0) + entry.unpaid
-        counters = self._life.counters
-        for name, prompt in prompts.items():
-            counters.measure(counters.tenants[name], prompt)
+            tenant = entry.sequence.tenant
+            prompts[tenant] = prompts.get(tenant, 0) + entry.unpaid
+        for tenant, prompt in prompts.items():
+            self._life.counters.measure(tenant, prompt)
 
     def _apply_chunks(self, tokens: Mapping[RequestId, int]) -> None:
         for chunk in self.chunks:

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 # Any: keys of one heap compare with one another, which typing cannot say simply.
 Key = Any
 
-SLACK: Final = 64
+STALE: Final = 64
 """Stale entries are swept when they outnumber the items by more than this."""
 
 
@@ -48,7 +48,7 @@ class LazyHeap(Generic[Item]):
         self._pushes += 1
         self._current[item] = self._pushes
         heappush(self._entries, (self._key(item), self._pushes, item))
-        if len(self._entries) > 2 * len(self._current) + SLACK:
+        if len(self._entries) > 2 * len(self._current) + STALE:
             self._sweep()
 
     def discard(self, item: Item) -> None:

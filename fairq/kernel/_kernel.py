@@ -279,7 +279,7 @@ class Kernel:
             self._policy.max_waiting, self._life.waiting, "queue (Policy.max_waiting)"
         )
 
-    def _outstanding(self, step_id: StepId | None, what: str) -> Draft:
+    def _outstanding(self, step_id: StepId, what: str) -> Draft:
         draft = self._draft
         if draft is None:
             msg = (

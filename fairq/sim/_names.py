@@ -1,7 +1,6 @@
 """Weights must name tenants that exist: a typing error would pass unseen."""
 
-import difflib
-
+from fairq._closest import did_you_mean
 from fairq.errors import UsageError
 from fairq.policy import Policy
 from fairq.sim._values import Trace
@@ -16,8 +15,7 @@ def check_weights(policy: Policy, trace: Trace) -> None:
     known = dict.fromkeys(job.client for job in trace.jobs)
     for name in policy.weights:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, known)
             msg = (
                 f"Policy.weights names {name!r}, which is not in the trace "
                 f"{trace.name!r}.{hint} Its tenants are: {', '.join(sorted(known))}."

@@ -8,6 +8,7 @@ a step produced comes at its end.
 
 from collections.abc import Callable
 
+from fairq._validators import is_integer
 from fairq.backend import Backend
 from fairq.errors import BackendError, InvariantError, RequestRejected
 from fairq.events import Events, FinishReason
@@ -188,4 +189,4 @@ class _Simulation:
 
 def is_time(elapsed_ns: object) -> bool:
     """Whether a backend's time is a whole number of ns, >= 0."""
-    return isinstance(elapsed_ns, int) and elapsed_ns >= 0
+    return isinstance(elapsed_ns, int) and is_integer(elapsed_ns) and elapsed_ns >= 0

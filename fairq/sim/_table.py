@@ -1,7 +1,6 @@
 """CSV with a header, read strictly: nothing is guessed and nothing is skipped."""
 
 import csv
-import difflib
 import io
 import math
 import re
@@ -10,6 +9,7 @@ from typing import Final, NoReturn
 
 import attrs
 
+from fairq._closest import closest
 from fairq.errors import TraceError
 
 # int() and float() take "1_000", " 7" and "٣" too; in a log those are mistakes.
@@ -116,9 +116,7 @@ def _check_header(
             msg = "expected every column once; got it twice."
             raise TraceError(msg, file=file, line=1, column=name)
         if name not in known:
-            msg = (
-                f"expected only the columns {', '.join(known)}{_closest(name, known)}."
-            )
+            msg = f"expected only the columns {', '.join(known)}{_hint(name, known)}."
             raise TraceError(msg, file=file, line=1, column=name)
     for name in columns:
         if name not in header:
@@ -126,6 +124,6 @@ def _check_header(
             raise TraceError(msg, file=file, line=1, column=name)
 
 
-def _closest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def _hint(name: str, known: Sequence[str]) -> str:
+    match = closest(name, known)
+    return "" if match is None else f" (did you mean {match!r}?)"

@@ -2,7 +2,7 @@ from random import Random  # noqa: TID251  # seeded: the history is part of the 
 
 import pytest
 
-from fairq.kernel._heap import SLACK, LazyHeap
+from fairq.kernel._heap import STALE, LazyHeap
 
 
 def heap(keys: dict[str, int]) -> LazyHeap[str]:
@@ -77,9 +77,9 @@ def test_discarding_a_stranger_is_harmless() -> None:
 def test_stale_entries_are_swept() -> None:
     keys = {"a": 1, "b": 2}
     made = heap(keys)
-    for _ in range(100 * SLACK):
+    for _ in range(100 * STALE):
         made.add("a")
-    assert len(made._entries) <= 2 * len(made) + SLACK + 1
+    assert len(made._entries) <= 2 * len(made) + STALE + 1
     assert ["a", "b"] == drain(made)
 
 
