@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -131,6 +131,11 @@ class Policy:
             if self.cost.prompt:
                 self._check_price("prompt", self.cost.prompt, weight)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A read-only view of weights cannot be pickled; what it shows can.
+        fields = attrs.asdict(self, recurse=False)
+        return _restore, (fields | {"weights": dict(self.weights)},)
+
     def _check_price(self, kind: str, cost: float, weight: float) -> None:
         """Refuse what cannot be charged exactly, or not as an integer at all."""
         counted = SCALE * cost / weight
@@ -144,3 +149,7 @@ class Policy:
     def weight(self, tenant: str) -> float:
         """The weight of a tenant; 1 when it was not named."""
         return self.weights.get(tenant, 1.0)
+
+
+def _restore(fields: dict[str, Any]) -> Policy:
+    return Policy(**fields)

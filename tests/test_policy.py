@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import attrs
 import pytest
@@ -154,3 +155,13 @@ def test_a_policy_cannot_be_changed_but_varied() -> None:
     varied = attrs.evolve(policy, discipline=Fcfs())
     assert Fcfs() == varied.discipline
     assert attrs.evolve(varied, discipline=Vtc()) == policy
+
+
+def test_a_policy_survives_pickling_and_stays_read_only() -> None:
+    policy = Policy(weights={"a": 3.0}, discipline=Vtc(slack=7.0), max_waiting=5)
+
+    copy = pickle.loads(pickle.dumps(policy))  # noqa: S301  # our own bytes
+
+    assert policy == copy
+    with pytest.raises(TypeError):
+        copy.weights["a"] = 1.0

@@ -7,21 +7,24 @@ executed (not merely charged), Q the slack, w the weight:
 * c is the counter, p the charged part of it that is not computed yet, and v the floor:
   the running maximum of the smallest counter among backlogged tenants. A tenant that
   becomes backlogged is lifted to v, and a refund lowers c and p alike, so of every
-  backlogged tenant j: c_j - p_j >= v - P, where P is the largest p ever seen.
+  backlogged tenant j: c_j - p_j >= v - P, where P is the largest p between two steps.
 * Tenant i is admitted only while c_i <= v + Q. What it can be charged afterwards, by
   computing what is admitted, is at most O: the new prompt and the outputs owed. So
   c_i - p_i <= v + Q + O until its next admission.
 * Hence (c_i - p_i) - (c_j - p_j) <= Q + O + P, and over an interval in which both stay
   backlogged (no lifts) |dW_i/w_i - dW_j/w_j| <= 2 (Q + O + P).
 
-O and P are measured, as maxima over the tenants and the run, right after admissions.
+O and P are measured, as maxima over the tenants and the run: O right after admissions,
+P at the end of steps, when prompts that were admitted and computed in one are no part
+of it any more.
 A request that is in an outstanding plan does not wait any more, and one that arrives
 meanwhile begins to wait when the plan is answered: nothing is decided in between.
 Trap: if it began at once, it would keep its tenant in the backlog, unlifted, although
 the gate has let others past that tenant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from fairq.cost import SCALE, price
 from fairq.kernel._clock import StepClock
@@ -50,12 +53,11 @@ class VirtualCounters:
         self._policy = policy
         self._clock = clock
         self.tenants: dict[str, Tenant] = {}
-        turn = policy.discipline.turn
         self.backlogged: LazyHeap[Tenant] = LazyHeap(
-            lambda tenant: (turn(tenant), tenant.oldest)
+            partial(_by_turn, policy.discipline.turn)
         )
         """Who has waiting requests, by turn; ``plan`` takes some out for a while."""
-        self._idle: LazyHeap[Tenant] = LazyHeap(lambda t: (t.counter, t.name))
+        self._idle: LazyHeap[Tenant] = LazyHeap(_by_counter)
         self._floor = 0
         self._last_left: Tenant | None = None
         self.largest_commitment = 0
@@ -143,10 +145,13 @@ class VirtualCounters:
         tenant.prepaid += prompt
         tenant.granted += outputs
 
-    def measure(self, tenant: Tenant, prompt: int) -> None:
+    def measure_commitment(self, tenant: Tenant, prompt: int) -> None:
         """Note what a tenant is committed to, right after its admissions of a step."""
         commitment = tenant.prompt_price * prompt + tenant.output_price * tenant.owed
         self.largest_commitment = max(self.largest_commitment, commitment)
+
+    def measure_prepaid(self, tenant: Tenant) -> None:
+        """Note what a tenant has prepaid, at the end of a step that left a prompt."""
         prepaid = tenant.prompt_price * tenant.prepaid
         self.largest_prepaid = max(self.largest_prepaid, prepaid)
 
@@ -168,3 +173,14 @@ class VirtualCounters:
             return None
         gap = self.slack + self.largest_commitment + self.largest_prepaid
         return 2 * gap / SCALE
+
+
+# Functions with names, because a kernel can be pickled.
+
+
+def _by_turn(turn: Callable[[Tenant], int], tenant: Tenant) -> tuple[int, int]:
+    return turn(tenant), tenant.oldest
+
+
+def _by_counter(tenant: Tenant) -> tuple[int, str]:
+    return tenant.counter, tenant.name

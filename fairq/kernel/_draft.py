@@ -202,7 +202,7 @@ class Draft:
             tenant = entry.sequence.tenant
             prompts[tenant] = prompts.get(tenant, 0) + entry.unpaid
         for tenant, prompt in prompts.items():
-            self._life.counters.measure(tenant, prompt)
+            self._life.counters.measure_commitment(tenant, prompt)
 
     def _apply_chunks(self, tokens: Mapping[RequestId, int]) -> None:
         for chunk in self.chunks:
@@ -210,3 +210,6 @@ class Draft:
             self._life.compute(sequence, chunk.start, chunk.length)
             if chunk.samples:
                 self._life.sample(sequence, tokens[chunk.request_id])
+        # Prompts are computed in order, so this is seldom more than one.
+        for sequence in self._life.batch.prefilling.values():
+            self._life.counters.measure_prepaid(sequence.tenant)

@@ -202,7 +202,9 @@ def test_the_bound_is_twice_slack_and_largest_commitment_and_prepaid() -> None:
     assert made.gap_bound == 14.0
     tenant = made.tenant("a")
     made.charge_admission(tenant, prompt=30, outputs=10)
-    made.measure(tenant, prompt=30)
+    made.measure_commitment(tenant, prompt=30)
+    assert made.gap_bound == 2.0 * (7 + 50)
+    made.measure_prepaid(tenant)
     assert made.largest_commitment == (30 + 2 * 10) * SCALE
     assert made.largest_prepaid == 30 * SCALE
     assert made.gap_bound == 2.0 * (7 + 50 + 30)
@@ -213,5 +215,6 @@ def test_the_bound_remembers_the_largest() -> None:
     for prompt in (10, 40, 20):
         tenant = made.tenant(f"t{prompt}")
         made.charge_admission(tenant, prompt, 0)
-        made.measure(tenant, prompt)
+        made.measure_commitment(tenant, prompt)
+        made.measure_prepaid(tenant)
     assert made.gap_bound == 2.0 * (40 + 40)
