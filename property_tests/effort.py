@@ -11,3 +11,8 @@ def part(divisor: int) -> settings:
 def times(factor: int) -> settings:
     """Settings with so many times the examples: for a test that is quick to run."""
     return settings(max_examples=factor * settings().max_examples)
+
+
+def profile() -> str:
+    """The profile that runs: ``dev``, ``ci`` or ``deep``."""
+    return settings.get_current_profile_name()
