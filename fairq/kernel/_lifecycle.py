@@ -64,7 +64,7 @@ class Lifecycle:
         """The same while a plan is outstanding; its tenant joins when that is answered.
 
         Requests in the plan are as good as admitted. A tenant that has no others left
-        leaves the backlog with the answer, and this request brings it back: lifted, as
+        leaves the backlog when they are, and this request brings it back: lifted, as
         after any absence. Joining now, it would have stayed without being measured
         against the tenants that the plan let past.
         """
@@ -72,18 +72,15 @@ class Lifecycle:
         self.arriving.setdefault(sequence.tenant, sequence.id)
 
     def answered(self) -> None:
-        """The outstanding plan was answered: who arrived meanwhile joins, in order."""
-        joining = []
-        for tenant, first in self.arriving.items():
-            oldest = next(iter(tenant.waiting), None)
-            # Whoever still has an older one has waited all the time.
-            if oldest is not None and oldest >= first:
-                joining.append(tenant)
+        """The outstanding plan was answered: who arrived meanwhile joins, in order.
+
+        Whoever has an older request too has waited all the time.
+        """
+        arrived = tuple(self.arriving)
         self.arriving.clear()
-        for tenant in joining:
-            self.counters.leave(tenant)
-        for tenant in joining:
-            self.counters.join(tenant)
+        for tenant in arrived:
+            if tenant.waiting and tenant not in self.counters.backlogged:
+                self.counters.join(tenant)
 
     def _queue(self, sequence: Sequence) -> None:
         tenant = sequence.tenant
@@ -158,7 +155,10 @@ class Lifecycle:
     def _unqueue(self, sequence: Sequence) -> None:
         tenant = sequence.tenant
         del tenant.waiting[sequence.id]
-        if not tenant.waiting:
+        oldest = next(iter(tenant.waiting), None)
+        # What arrived meanwhile does not wait yet. Trap: who left last is whom others
+        # are measured against, so a tenant must leave here, in its turn.
+        if oldest is None or oldest >= self.arriving.get(tenant, oldest + 1):
             self.counters.leave(tenant)
 
     def _leave_batch(self, sequence: Sequence, phase: Phase, *, ended: bool) -> None:
