@@ -15,7 +15,7 @@ from fairq.kernel._sequence import Sequence
 from fairq.kernel._tenant import Tenant
 
 LOOKAHEAD: Final = 32
-"""Tenants that are asked in one plan after the first whose request does not fit."""
+"""Tenants whose request does not fit that are asked in one plan, the first included."""
 
 
 class Planner:

@@ -53,8 +53,9 @@ class RequestSnapshot:
 class TenantSnapshot:
     """One tenant that has live requests, or that was served more than the others.
 
-    A tenant without live requests is forgotten as soon as that changes nothing, and
-    its counts begin at 0 when it comes back; sum up events to bill somebody.
+    A tenant without live requests is forgotten when somebody begins to wait and that
+    changes nothing, and its counts begin at 0 when it comes back; sum up events to
+    bill somebody.
     """
 
     tenant: str
