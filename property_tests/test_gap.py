@@ -97,8 +97,9 @@ class Measured:
         before = self.model.backlogged()
         for name, service in self.model.apply(plan, tokens).items():
             self.oracle.add(name, service)
-        # The work was done while these waited, even if the last of them enters now.
-        self.oracle.observe(before)
+        # The work was done while these waited: who entered with it did not any more.
+        waiting = self.model.backlogged()
+        self.oracle.observe([name for name in before if name in waiting])
         result = StepResult(plan.step_id, tokens, stopped_by(op, tokens))
         events = self.kernel.commit(result)
         for finished in events.finished:

@@ -146,7 +146,7 @@ class VirtualCounters:
         tenant.granted += outputs
 
     def measure_commitment(self, tenant: Tenant, prompt: int) -> None:
-        """Note what a tenant is committed to, right after its admissions of a step."""
+        """Note what a tenant is committed to, after its last admission of a step."""
         commitment = tenant.prompt_price * prompt + tenant.output_price * tenant.owed
         self.largest_commitment = max(self.largest_commitment, commitment)
 

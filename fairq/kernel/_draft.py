@@ -194,14 +194,14 @@ class Draft:
         """Admit, and only then measure what each tenant is committed to.
 
         Before the clock advances: outputs of this very step are still owed, as they
-        were when the gate let the tenant through.
+        were when the gate let the tenant through. Of the prompts only the last is new
+        to the gate: it saw those before as charged.
         """
-        prompts: dict[Tenant, int] = {}
+        last: dict[Tenant, int] = {}
         for entry in self.entries:
             self._life.admit(entry.sequence, entry.slot, entry.blocks)
-            tenant = entry.sequence.tenant
-            prompts[tenant] = prompts.get(tenant, 0) + entry.unpaid
-        for tenant, prompt in prompts.items():
+            last[entry.sequence.tenant] = entry.unpaid
+        for tenant, prompt in last.items():
             self._life.counters.measure_commitment(tenant, prompt)
 
     def _apply_chunks(self, tokens: Mapping[RequestId, int]) -> None:

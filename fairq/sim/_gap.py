@@ -12,10 +12,11 @@ x_i is kept as ``base + rate * steps``, and when a tenant changes pace (a chunk,
 token, an end, a preemption) it is compared, before the change, with everybody else
 in the backlog. That is exact, and costs O(backlogged tenants) per change.
 
-Order, inside one commit: the work of the step is booked first; then tenants whose last
-waiting request was admitted by this plan leave the backlog; then those join it whose
-requests arrived while the step ran. Until its plan is answered, an admitted request
-counts as waiting.
+Order, inside one commit: tenants whose last waiting request was admitted by this plan
+leave the backlog; then the work of the step is booked; then those join it whose
+requests were preempted, or arrived while the step ran. Trap: in a plan a request does
+not wait any more, and the gate lets others past its tenant. Booking the work first
+would measure them against it.
 """
 
 from typing import Final
@@ -88,11 +89,10 @@ class GapMeter:
             # The ones that finished are gone already; the others were preempted.
             if (flight := self._flights.get(request_id)) is not None:
                 self._change_pace(flight, decoding=False)
+        for enter in plan.enter:
+            self._admit(self._flights[enter.request_id])
         self._book(plan)
         self._settle(events)
-        for enter in plan.enter:
-            if (flight := self._flights.get(enter.request_id)) is not None:
-                self._admit(flight)
         self._drop(events)
 
     def failed(self, events: Events) -> None:

@@ -80,23 +80,23 @@ class Moves:
 
     def _enter(self, step: StepModel) -> None:
         """Charge each prompt whole, once in the life of its request."""
-        prompts: dict[str, int] = {}
+        last: dict[str, int] = {}
         for entry in step.enter:
             request, tenant = entry.request, self._tenant(entry.request)
             tenant.counter += tenant.prompt_price * request.unpaid
-            prompts[tenant.name] = prompts.get(tenant.name, 0) + request.unpaid
+            last[tenant.name] = request.unpaid
             request.charged = True
             request.slot, request.blocks = entry.slot, list(entry.blocks)
             self._unqueue(request)
             tenant.running.append(request)
             self._state.prefilling.append(request)
-        for name, positions in prompts.items():
-            self._commit_to(self._counters.tenants[name], positions)
+        for name, prompt in last.items():
+            self._commit_to(self._counters.tenants[name], prompt)
 
-    def _commit_to(self, tenant: TenantModel, prompts: int) -> None:
-        """What it could still be charged, right after its admissions."""
+    def _commit_to(self, tenant: TenantModel, prompt: int) -> None:
+        """What it could be charged from its last admission in a step on."""
         outputs = sum(each.owed for each in tenant.running)
-        charge = tenant.prompt_price * prompts + tenant.output_price * outputs
+        charge = tenant.prompt_price * prompt + tenant.output_price * outputs
         self._state.commitment = max(self._state.commitment, charge)
 
     def _compute(self, chunk: ChunkModel) -> None:
