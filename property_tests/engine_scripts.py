@@ -1,7 +1,8 @@
 """Scripts of readers for an engine, as data, and a backend that fails as it is told."""
 
 import enum
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import attrs
@@ -13,14 +14,13 @@ from fairq import (
     Capacity,
     Engine,
     EngineClosed,
+    FairqError,
     FinishReason,
-    Kernel,
     ReaderTooSlow,
     Request,
     RequestId,
     StepPlan,
     StepResult,
-    TokenStream,
 )
 from fairq_backends.simulated import SimulatedBackend, token_at, token_key
 
@@ -33,6 +33,8 @@ class Manner(enum.Enum):
     ALL = "reads to the end"
     COMPLETE = "awaits complete"
     LEAVES = "leaves after some tokens"
+    RESTS = "does something else after each token"
+    IMPATIENT = "gives up waiting for a token, and asks again"
     DEADLINE = "is cancelled while it reads"
     NEVER = "does not read before the others are done"
 
@@ -90,8 +92,40 @@ class Seen:
     reason: FinishReason | None = None
     left: bool = False
     """It did not read to the end."""
+    cut: bool = False
+    """It was cancelled from outside of the script."""
     forgotten: bool = False
-    """Its request lived on in the kernel after the stream was left."""
+    """The engine ran on, and so did its request, after the stream was left."""
+
+
+async def cancel_after(scope: anyio.CancelScope, suspensions: int) -> None:
+    for _ in range(suspensions):
+        await checkpoint()
+    scope.cancel()
+
+
+class Impatient(AsyncIterator[int]):
+    """A stream whose every wait is cancelled soon, and repeated."""
+
+    def __init__(self, stream: AsyncIterator[int], patience: int) -> None:
+        self._stream = stream
+        self._patience = patience
+
+    async def __anext__(self) -> int:
+        outcome: list[int | FairqError | None] = []
+        while not outcome:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cancel_after, tasks.cancel_scope, self._patience)
+                try:
+                    outcome.append(await anext(self._stream, None))
+                except FairqError as error:  # not to be wrapped by the task group
+                    outcome.append(error)
+                tasks.cancel_scope.cancel()
+        if isinstance(outcome[0], FairqError):
+            raise outcome[0]
+        if outcome[0] is None:
+            raise StopAsyncIteration
+        return outcome[0]
 
 
 class Hall:
@@ -108,9 +142,9 @@ class Hall:
     async def read(self, engine: Engine, index: int) -> None:
         """Be one of the readers."""
         reader, seen = self.script[index], self.seen[index]
-        for _ in range(reader.after):
-            await checkpoint()
         try:
+            for _ in range(reader.after):
+                await checkpoint()
             await self._behave(engine, reader, seen)
         except (BackendError, EngineClosed, ReaderTooSlow) as error:
             seen.error = error
@@ -126,15 +160,10 @@ class Hall:
             return
         async with anyio.create_task_group() as tasks:
             if reader.manner is Manner.DEADLINE:
-                tasks.start_soon(self._deadline, tasks.cancel_scope, reader.patience)
+                tasks.start_soon(cancel_after, tasks.cancel_scope, reader.patience)
                 seen.left = True
             await self._stream(engine, reader, seen)
             tasks.cancel_scope.cancel()
-
-    async def _deadline(self, scope: anyio.CancelScope, patience: int) -> None:
-        for _ in range(patience):
-            await checkpoint()
-        scope.cancel()
 
     async def _stream(self, engine: Engine, reader: Reader, seen: Seen) -> None:
         """Read; errors are noted here, for a task group would wrap them."""
@@ -149,17 +178,24 @@ class Hall:
             seen.error = error
         finally:
             if seen.request_id is not None:
-                seen.forgotten = bool(engine._kernel.cancel(seen.request_id))
+                lives = bool(engine._kernel.cancel(seen.request_id))
+                seen.forgotten = lives and not engine._driver._stopping
 
-    async def _tokens(self, stream: TokenStream, reader: Reader, seen: Seen) -> None:
+    async def _tokens(
+        self, stream: AsyncIterator[int], reader: Reader, seen: Seen
+    ) -> None:
         if reader.manner is Manner.NEVER:
             await self.others_done.wait()
+        if reader.manner is Manner.IMPATIENT:
+            stream = Impatient(stream, reader.patience)
         async for token in stream:
             seen.tokens.append(token)
             leaves = reader.manner is Manner.LEAVES
             if leaves and len(seen.tokens) > reader.patience:
                 seen.left = True
                 return
+            for _ in range(reader.patience if reader.manner is Manner.RESTS else 0):
+                await checkpoint()
         seen.left = False
 
 
@@ -173,8 +209,16 @@ class Fire(Exception):
     """What a backend may raise."""
 
 
+class Exit(BaseException):
+    """What ends the engine: no mere failure of a step."""
+
+
 def burn(plan: StepPlan) -> object:
     raise Fire(plan.step_id)
+
+
+def call_for_exit(plan: StepPlan) -> object:
+    raise Exit(plan.step_id)
 
 
 def answer(plan: StepPlan, extra: int = 0) -> dict[RequestId, int]:
@@ -196,6 +240,7 @@ FAULTS: dict[str, Fault] = {
     "stops a stranger": lambda p: StepResult(p.step_id, answer(p), (RequestId(10**9),)),
     "tokens are a list": lambda p: StepResult(p.step_id, list(answer(p))),  # type: ignore[arg-type]  # that is what is wrong
 }
+CRASHES: dict[str, Fault] = FAULTS | {"calls for exit": call_for_exit}
 faults = st.lists(
     st.one_of(st.none(), st.none(), st.sampled_from(sorted(FAULTS))), max_size=20
 )
@@ -214,24 +259,47 @@ class Unreliable:
         )
         self._faults = iter(faults)
         self.closed = 0
-        self.violation: BackendError | None = None
+        self.running = False
+        self.begun = 0
+        self.at_begin: Callable[[int], None] | None = None
+        """Is told in the event loop how many steps have begun."""
+        self.hit: list[RequestId] = []
+        """For whom the first step that failed was to compute something."""
+        self.misuse: list[str] = []
+        """What an engine must not do."""
 
     @property
     def capacity(self) -> Capacity:
         return self._inner.capacity
 
     def close(self) -> None:
+        if self.running:
+            self.misuse.append("closed during a step")
         self.closed += 1
         self._inner.close()
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """A step runs: no other, to its end, and before the backend is closed."""
+        if self.running or self.closed:
+            self.misuse.append("two steps at once, or one after close")
+        self.running = True
+        self.begun += 1
+        try:
+            yield
+        finally:
+            self.running = False
 
     def answer(self, plan: StepPlan) -> StepResult:
         fault = next(self._faults, None)
         if fault is not None:
-            return FAULTS[fault](plan)  # type: ignore[return-value]  # a wrong one
+            chunks = [chunk.request_id for chunk in plan.chunks]
+            self.hit = self.hit or [*plan.decodes, *chunks]
+            return CRASHES[fault](plan)  # type: ignore[return-value]  # a wrong one
         try:
             return self._inner.step(plan)
         except BackendError as error:
-            self.violation = error
+            self.misuse.append(str(error))
             raise
 
 
@@ -239,19 +307,31 @@ class InThread(Unreliable):
     """With a step that is a plain function."""
 
     def step(self, plan: StepPlan) -> StepResult:
-        return self.answer(plan)
+        with self.one_step():
+            if self.at_begin is not None:
+                anyio.from_thread.run_sync(self.at_begin, self.begun)
+            return self.answer(plan)
 
 
 class InTask(Unreliable):
     """With a step that is a coroutine, and suspends now and then."""
 
     async def step(self, plan: StepPlan) -> StepResult:
-        for _ in range(plan.step_id % 3):
-            await checkpoint()
-        return self.answer(plan)
+        with self.one_step():
+            if self.at_begin is not None:
+                self.at_begin(self.begun)
+            try:
+                for _ in range(plan.step_id % 3):
+                    await checkpoint()
+            except BaseException:
+                self.misuse.append("a step was interrupted")
+                raise
+            return self.answer(plan)
 
 
-async def settled(kernel: Kernel) -> None:
-    """Wait until no step is outstanding."""
-    while kernel.snapshot().outstanding is not None:
+async def settled(engine: Engine) -> None:
+    """Wait until no step is outstanding, or none will ever be answered."""
+    while (
+        engine._kernel.snapshot().outstanding is not None and not engine._driver.crash
+    ):
         await checkpoint()
