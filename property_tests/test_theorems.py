@@ -22,6 +22,7 @@ from property_tests.programs import Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
 from property_tests.theorems import UNIT, Claim, Trial
 from property_tests.theorems_claims import (
+    Fluid,
     Level,
     Rise,
     Spread,
@@ -34,6 +35,7 @@ from property_tests.theorems_claims import (
     jump,
     one_jump,
     prepaid,
+    stated_change,
     three_commitments,
     two_jumps,
     width,
@@ -119,6 +121,18 @@ def test_gate_against_whoever_does_not_wait(setting: Setting, program: Program) 
     try_claim(
         setting, program, "Gate, against who does not wait", Rise(three_commitments)
     )
+
+
+@given(setting=any_kernel, program=wild)
+def test_gate_is_near_a_fluid_server(setting: Setting, program: Program) -> None:
+    """While the same tenants wait, each gets its share of what they get together.
+
+    Per weight it is off by less than 2 (Q + O + P): by the part of it that the weight
+    of the others is of all. Generalized processor sharing (Parekh and Gallager, 1993)
+    would divide exactly. It follows from the theorem: who is within a distance of every
+    other is within it of their mean.
+    """
+    try_claim(setting, program, "Gate, against a fluid server", Fluid(stated_change))
 
 
 # --- the paper ----------------------------------------------------------------------

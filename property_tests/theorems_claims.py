@@ -110,6 +110,11 @@ def three_commitments(trial: Trial, _one: str, _other: str) -> int:
     return 2 * trial.slack + 3 * (commitment(trial) + prepaid(trial))
 
 
+def stated_change(trial: Trial, _one: str, _other: str) -> int:
+    """2 (Q + O + P)."""
+    return 2 * (gate(trial) + prepaid(trial))
+
+
 def one_jump(trial: Trial, _one: str, _other: str) -> int:
     """T1."""
     return trial.slack + jumps(trial) + refunds(trial)
@@ -168,6 +173,34 @@ class Spread(Claim):
             low, high = ranges[one, other]
             yield high - low, self._allowed(trial, one, other)
         self._ranges = ranges
+
+
+class Fluid(Claim):
+    """How far service is from that of a fluid server, while the same tenants wait.
+
+    It would give each of them its weight's share, at every moment, of what they get
+    together.
+    """
+
+    def __init__(self, allowed: Allowance) -> None:
+        self._allowed = allowed
+        self._begin: dict[str, int] = {}
+
+    def look(self, trial: Trial, through: list[str]) -> Iterable[tuple[int, int]]:
+        now = {name: executed(trial, name) for name in sorted(trial.backlogged())}
+        if now.keys() != self._begin.keys() or not now.keys() <= set(through):
+            self._begin = now
+        gained = {name: level - self._begin[name] for name, level in now.items()}
+        weight = trial.setting.policy.weight
+        weights = {name: Fraction(weight(name)) for name in now}
+        total = sum(weights.values(), Fraction(0))
+        shares = sum((gained[name] * weights[name] for name in now), Fraction(0))
+        for name in now:
+            # Both sides times all weights together; a tenant is part of the mean.
+            away = abs(gained[name] * total - shares)
+            allowed = (total - weights[name]) * self._allowed(trial, name, name)
+            scale = away.denominator * allowed.denominator
+            yield int(away * scale), int(allowed * scale)
 
 
 class Rise(Claim):
