@@ -96,8 +96,7 @@ def _tenant(life: Lifecycle, tenant: Tenant) -> Iterator[str]:
     decoding = sum(sequence.phase is Phase.DECODING for sequence in running)
     if tenant.decoding != decoding:
         yield f"{where} is charged for {tenant.decoding} decodes of {decoding}."
-    backlogged = tenant in life.counters.backlogged
-    if bool(tenant.waiting) != backlogged and tenant not in life.arriving:
+    if life.waits(tenant) != (tenant in life.counters.backlogged):
         yield f"{where} takes turns without waiting, or waits without turns."
 
 

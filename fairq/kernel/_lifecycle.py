@@ -54,6 +54,11 @@ class Lifecycle:
         """Requests in queues."""
         return len(self.sequences) - len(self.batch)
 
+    def waits(self, tenant: Tenant) -> bool:
+        """Whether a tenant has a waiting request that did not come with this step."""
+        oldest = next(iter(tenant.waiting), None)
+        return oldest is not None and oldest < self.arriving.get(tenant, oldest + 1)
+
     def arrive(self, sequence: Sequence) -> None:
         """A new request goes to the end of its tenant's queue."""
         self._queue(sequence)
@@ -155,10 +160,9 @@ class Lifecycle:
     def _unqueue(self, sequence: Sequence) -> None:
         tenant = sequence.tenant
         del tenant.waiting[sequence.id]
-        oldest = next(iter(tenant.waiting), None)
-        # What arrived meanwhile does not wait yet. Trap: who left last is whom others
-        # are measured against, so a tenant must leave here, in its turn.
-        if oldest is None or oldest >= self.arriving.get(tenant, oldest + 1):
+        # Trap: who left last is whom others are measured against, so a tenant must
+        # leave here, in its turn, whatever has arrived meanwhile.
+        if not self.waits(tenant):
             self.counters.leave(tenant)
 
     def _leave_batch(self, sequence: Sequence, phase: Phase, *, ended: bool) -> None:
