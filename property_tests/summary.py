@@ -1,6 +1,7 @@
 """The tables of ``python -m property_tests``, and the same as plain data."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,7 @@ def summary(profile: str, watcher: Watcher, record: Record) -> dict[str, Any]:
     """Everything that was seen, for a file."""
     ratios = {
         name: None if ratio is None else round(float(ratio), 4)
-        for name, ratio in sorted(record.theorems.items())
+        for name, ratio in in_order(record)
     }
     return {
         "profile": profile,
@@ -36,6 +37,18 @@ def summary(profile: str, watcher: Watcher, record: Record) -> dict[str, Any]:
             for name, proof in record.proofs.items()
         },
     }
+
+
+def in_order(record: Record) -> list[tuple[str, Fraction | None]]:
+    """Theorems by name, T2 before T10."""
+
+    def key(item: tuple[str, Fraction | None]) -> tuple[str, int, str]:
+        first = item[0].split()[0]
+        digits = first.lstrip("T")
+        number = int(digits) if digits.isdigit() else 0
+        return first.rstrip("0123456789"), number, item[0]
+
+    return sorted(record.theorems.items(), key=key)
 
 
 def tally_of(watcher: Watcher, part: str) -> dict[str, float]:
@@ -85,7 +98,7 @@ def theorems(record: Record) -> Table:
         *("theorem", "ratio", ""),
         numbers=["ratio"],
     )
-    for name, ratio in sorted(record.theorems.items()):
+    for name, ratio in in_order(record):
         if ratio is None:
             made.add_row(name, "exact", "")
         else:

@@ -64,10 +64,12 @@ def note_gate(run: Setting, program: Program) -> list[Fraction]:
 
 def test_without_slack_the_gate_is_used_to_the_full() -> None:
     gap = Spread(claims.executed, stated)
-    Trial(setting(ONE_SLOT), gap).play(ALTERNATING)
+    fluid = claims.Fluid(claims.stated_change)
+    Trial(setting(ONE_SLOT), gap, fluid).play(ALTERNATING)
 
     assert 8 * [1] == note_gate(setting(ONE_SLOT), ALTERNATING)
     assert 1 == note("Gap that the kernel states", gap)
+    assert 1 == note("Gate, against a fluid server", fluid)
 
 
 def passing(rounds: int, prompt: int, max_tokens: int) -> Program:

@@ -184,23 +184,26 @@ class Fluid(Claim):
 
     def __init__(self, allowed: Allowance) -> None:
         self._allowed = allowed
-        self._begin: dict[str, int] = {}
+        self._ranges: dict[str, tuple[Fraction, Fraction]] = {}
 
     def look(self, trial: Trial, through: list[str]) -> Iterable[tuple[int, int]]:
-        now = {name: executed(trial, name) for name in sorted(trial.backlogged())}
-        if now.keys() != self._begin.keys() or not now.keys() <= set(through):
-            self._begin = now
-        gained = {name: level - self._begin[name] for name, level in now.items()}
+        levels = {n: executed(trial, n) for n in sorted(trial.backlogged())}
         weight = trial.setting.policy.weight
-        weights = {name: Fraction(weight(name)) for name in now}
+        weights = {name: Fraction(weight(name)) for name in levels}
         total = sum(weights.values(), Fraction(0))
-        shares = sum((gained[name] * weights[name] for name in now), Fraction(0))
-        for name in now:
-            # Both sides times all weights together; a tenant is part of the mean.
-            away = abs(gained[name] * total - shares)
+        shares = sum((levels[name] * weights[name] for name in levels), Fraction(0))
+        if levels.keys() != self._ranges.keys() or not levels.keys() <= set(through):
+            self._ranges = {}
+        for name, level in levels.items():
+            # Times all weights together, so that nothing is divided.
+            now = level * total - shares
+            low, high = self._ranges.get(name, (now, now))
+            low, high = min(low, now), max(high, now)
+            self._ranges[name] = low, high
+            # A tenant is part of the mean.
             allowed = (total - weights[name]) * self._allowed(trial, name, name)
-            scale = away.denominator * allowed.denominator
-            yield int(away * scale), int(allowed * scale)
+            scale = (high - low).denominator * allowed.denominator
+            yield int((high - low) * scale), int(allowed * scale)
 
 
 class Rise(Claim):
