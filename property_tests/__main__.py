@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from property_tests.parts_of_suite import Watcher
 from property_tests.record import RECORD
+from property_tests.suite import Watcher
 from property_tests.summary import show, summary
 
 HERE = Path(__file__).parent

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from property_tests.parts_of_suite import Watcher
 from property_tests.peers import rows
 from property_tests.record import Proof, Record
+from property_tests.suite import Watcher
 
 
 def summary(profile: str, watcher: Watcher, record: Record) -> dict[str, Any]:

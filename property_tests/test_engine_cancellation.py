@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from fairq import EngineClosed
 from property_tests.effort import part
-from property_tests.engine_scenes import KEEPING_UP, READING, SCENES, reader
-from property_tests.engine_scripts import InTask, InThread, Manner
-from property_tests.engine_stage import (
+from property_tests.engine.scenes import KEEPING_UP, READING, SCENES, reader
+from property_tests.engine.scripts import InTask, InThread, Manner
+from property_tests.engine.stage import (
     LOOPS,
     MOST,
     Case,
@@ -28,7 +28,7 @@ from property_tests.engine_stage import (
     play,
     play_every_cut,
 )
-from property_tests.engine_suspensions import HOLDER, Cut, How
+from property_tests.engine.suspensions import HOLDER, Cut, How
 
 HOWS = {
     "asyncio": [How.AT_ONCE, How.BY_ANOTHER, How.NATIVELY],

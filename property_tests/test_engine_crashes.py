@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairq import BackendError, EngineClosed
-from property_tests.engine_scenes import EVERYBODY_READS, READING, SOMEBODY_LEAVES
-from property_tests.engine_scripts import Exit
-from property_tests.engine_stage import (
+from property_tests.engine.scenes import EVERYBODY_READS, READING, SOMEBODY_LEAVES
+from property_tests.engine.scripts import Exit
+from property_tests.engine.stage import (
     Case,
     Kind,
     Stage,
@@ -19,7 +19,7 @@ from property_tests.engine_stage import (
     play,
     play_every_cut,
 )
-from property_tests.engine_suspensions import HOLDER, How
+from property_tests.engine.suspensions import HOLDER, How
 
 PATIENT = 100
 """Failed steps in a row that no case has."""

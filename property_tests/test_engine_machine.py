@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from fairq import EngineClosed
 from property_tests.effort import part
-from property_tests.engine_scenes import READING
-from property_tests.engine_scripts import Manner
-from property_tests.engine_stage import (
+from property_tests.engine.scenes import READING
+from property_tests.engine.scripts import Manner
+from property_tests.engine.stage import (
     Case,
     Kind,
     Stage,
@@ -20,7 +20,7 @@ from property_tests.engine_stage import (
     nobody,
     play,
 )
-from property_tests.engine_suspensions import How
+from property_tests.engine.suspensions import How
 
 
 def note(stage: Stage) -> None:

@@ -15,12 +15,12 @@ from fairq import Capacity, Fcfs, Policy
 from fairq.cost import SCALE
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._tenant import Tenant
-from property_tests import theorems_claims as claims
 from property_tests.programs import Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
-from property_tests.theorems import Trial, units
-from property_tests.theorems_claims import Spread, aim
-from property_tests.theorems_workloads import any_kernel, wild
+from property_tests.theorems import claims
+from property_tests.theorems.claims import Spread, aim
+from property_tests.theorems.trial import Trial, units
+from property_tests.theorems.workloads import any_kernel, wild
 
 WEIGHTS = {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.5}
 

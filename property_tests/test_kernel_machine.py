@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from property_tests.machines import CrowdedMachine, KernelMachine, TinyMachine
+from property_tests.machines.machine import CrowdedMachine, KernelMachine, TinyMachine
 
 
 def programs(divisor: int) -> settings:

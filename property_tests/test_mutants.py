@@ -6,11 +6,11 @@ from types import CodeType, FunctionType
 import pytest
 
 import fairq.kernel
-from property_tests.detectors import DETECTORS, Detector, effort, finder
 from property_tests.effort import profile
-from property_tests.mutants import MUTANTS
-from property_tests.mutants_equivalent import EQUIVALENTS
-from property_tests.mutants_patch import Mutant
+from property_tests.mutants.catalogue import MUTANTS
+from property_tests.mutants.detectors import DETECTORS, Detector, effort, finder
+from property_tests.mutants.equivalent import EQUIVALENTS
+from property_tests.mutants.patch import Mutant
 from property_tests.record import RECORD
 
 ROUNDS = {"dev": (10, 50), "ci": (10, 50, 200), "deep": (10, 100, 1_000)}

@@ -20,8 +20,7 @@ from fairq import Admission, Capacity, Discipline, Policy
 from property_tests.effort import part
 from property_tests.programs import Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
-from property_tests.theorems import UNIT, Claim, Trial
-from property_tests.theorems_claims import (
+from property_tests.theorems.claims import (
     Fluid,
     Level,
     Rise,
@@ -40,7 +39,8 @@ from property_tests.theorems_claims import (
     two_jumps,
     width,
 )
-from property_tests.theorems_workloads import (
+from property_tests.theorems.trial import UNIT, Claim, Trial
+from property_tests.theorems.workloads import (
     any_kernel,
     capacities,
     disciplines,

@@ -23,7 +23,6 @@ from fairq import (
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._tenant import Tenant
 from property_tests import programs as plain
-from property_tests import theorems_claims as claims
 from property_tests.effort import part
 from property_tests.programs import (
     Cancel,
@@ -36,9 +35,10 @@ from property_tests.programs import (
     Submit,
 )
 from property_tests.record import RECORD
-from property_tests.theorems import Claim, Place, Trial, units
-from property_tests.theorems_claims import Spread
-from property_tests.theorems_workloads import (
+from property_tests.theorems import claims
+from property_tests.theorems.claims import Spread
+from property_tests.theorems.trial import Claim, Place, Trial, units
+from property_tests.theorems.workloads import (
     any_kernel,
     calm,
     polite,

@@ -10,14 +10,14 @@ from fractions import Fraction
 import pytest
 
 from fairq import Admission, Capacity, LinearCost, Policy, Vtc
-from property_tests import theorems_claims as claims
 from property_tests.programs import Cancel, Commit, Plan, Program, Setting, Submit
 from property_tests.test_fairness import stated
 from property_tests.test_theorems import check_delays
-from property_tests.theorems import Trial, units
-from property_tests.theorems_claims import Level, Rise, Spread, gate_claims, note
-from property_tests.theorems_turns import Gate
-from property_tests.theorems_workloads import flat, reserving
+from property_tests.theorems import claims
+from property_tests.theorems.claims import Level, Rise, Spread, gate_claims, note
+from property_tests.theorems.trial import Trial, units
+from property_tests.theorems.turns import Gate
+from property_tests.theorems.workloads import flat, reserving
 
 LONG = 50
 """Outputs of a long request; with a prompt of 1 it costs 2 LONG + 1."""

@@ -12,10 +12,10 @@ from fairq import Admission, Capacity, Fcfs, Policy, Vtc
 from property_tests.effort import part
 from property_tests.programs import Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
-from property_tests.theorems import Trial
-from property_tests.theorems_claims import aim
-from property_tests.theorems_turns import Gate, Planned, plans_of
-from property_tests.theorems_workloads import any_kernel, disciplines, wild
+from property_tests.theorems.claims import aim
+from property_tests.theorems.trial import Trial
+from property_tests.theorems.turns import Gate, Planned, plans_of
+from property_tests.theorems.workloads import any_kernel, disciplines, wild
 
 STEPS: Program = [Plan(), Commit()] * 150
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from fairq import Admission, Capacity, LinearCost, Policy, Vtc
-from property_tests.mutants import MUTANTS
+from property_tests.mutants.catalogue import MUTANTS
 from property_tests.unfair import Deficits, Job, StaggeredPeak, Trial
 
 BUGS = {each.name: each for each in MUTANTS}

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from fairq.testing import play
 from property_tests.effort import part, profile
 from property_tests.record import RECORD, World
-from property_tests.world_bugs import BUGS, FULL
-from property_tests.world_explorer import Explored, Explorer, Fault
-from property_tests.world_key import Key
-from property_tests.world_list import CI, DEEP, DEV
-from property_tests.world_twins import TwinFinder, Twins
-from property_tests.worlds import SmallWorld
+from property_tests.worlds.bugs import BUGS, FULL
+from property_tests.worlds.catalogue import CI, DEEP, DEV
+from property_tests.worlds.explorer import Explored, Explorer, Fault
+from property_tests.worlds.key import Key
+from property_tests.worlds.twins import TwinFinder, Twins
+from property_tests.worlds.world import SmallWorld
 
 WORLDS = {"dev": DEV, "ci": CI, "deep": DEEP}
 A_MILLION = 10**6

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from property_tests.mutants import MUTANTS
+from property_tests.mutants.catalogue import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "guarantees.md"

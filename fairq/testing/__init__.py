@@ -21,17 +21,25 @@ except ImportError as _error:
     )
     raise ImportError(_MESSAGE, name="hypothesis") from _error
 
-from fairq.testing._backend import check_backend
-from fairq.testing._calls import Cancel, Commit, Fail, Noted, Plan, Raised, Submit
-from fairq.testing._discipline import check_discipline
-from fairq.testing._journal import Journal, RecordingKernel
+from fairq.testing._backend._check import check_backend
+from fairq.testing._discipline._check import check_discipline
 from fairq.testing._max_min import max_min
 from fairq.testing._obligations import Conformance
 from fairq.testing._receipts import Receipts
-from fairq.testing._replay import ReplayDiverged, replay
 from fairq.testing._runs import Plans, journals, plans
-from fairq.testing._scenario import check_scenario, play, record
 from fairq.testing._strategies import capacities, policies, requests, traces
+from fairq.testing._transcript._calls import (
+    Cancel,
+    Commit,
+    Fail,
+    Noted,
+    Plan,
+    Raised,
+    Submit,
+)
+from fairq.testing._transcript._journal import Journal, RecordingKernel
+from fairq.testing._transcript._play import check_scenario, play, record
+from fairq.testing._transcript._replay import ReplayDiverged, replay
 from fairq.testing._witness import Witness
 
 __all__ = [

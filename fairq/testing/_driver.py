@@ -12,7 +12,7 @@ from fairq.kernel import Idle
 from fairq.plan import StepId, StepPlan, StepResult
 from fairq.policy import Policy
 from fairq.request import Request, RequestId
-from fairq.testing._journal import Journal, RecordingKernel
+from fairq.testing._transcript._journal import Journal, RecordingKernel
 from fairq.testing._witness import Witness
 
 MOST_STEPS: Final = 10_000

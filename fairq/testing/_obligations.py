@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import attrs
 
-from fairq.testing._journal import Journal
+from fairq.testing._transcript._journal import Journal
 
 __all__ = ["Conformance", "Obligation", "ObligationBroken"]
 

@@ -23,7 +23,6 @@ from fairq.testing._driver import (
     Stop,
     Wait,
 )
-from fairq.testing._journal import Journal
 from fairq.testing._strategies import (
     MOST_TOKEN_IDS,
     capacities,
@@ -31,6 +30,7 @@ from fairq.testing._strategies import (
     policies,
     requests,
 )
+from fairq.testing._transcript._journal import Journal
 
 LARGEST: Final = Capacity(blocks=1, max_sequences=6, tokens_per_step=32)
 """What a policy is drawn for that has to fit a capacity which is drawn too."""

@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any, cast
 
 from fairq.disciplines import TenantView
-from fairq.testing import _discipline_obligations as owed
+from fairq.testing._discipline import _obligations as owed
 from fairq.testing._obligations import Obligation
 
 

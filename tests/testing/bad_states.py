@@ -14,7 +14,7 @@ from fairq import (
     StepPlan,
     StepResult,
 )
-from fairq.testing import _backend_obligations as owed
+from fairq.testing._backend import _obligations as owed
 from fairq.testing._obligations import Obligation
 from tests.testing.backends import Good, GoodLoop
 

@@ -14,14 +14,14 @@ from fairq import (
     StepPlan,
     StepResult,
 )
-from fairq.testing import _backend_obligations as owed
-from fairq.testing import _discipline_obligations as of_disciplines
 from fairq.testing import check_backend
-from fairq.testing._backend_bench import Bench
-from fairq.testing._backend_engine import Session
-from fairq.testing._backend_host import ThreadHost
+from fairq.testing._backend import _obligations as owed
+from fairq.testing._backend._bench import Bench
+from fairq.testing._backend._engine import Session
+from fairq.testing._backend._host import ThreadHost
+from fairq.testing._discipline import _obligations as of_disciplines
 from fairq.testing._obligations import Obligation, ObligationBroken
-from fairq.testing._scenario import check_scenario
+from fairq.testing._transcript._play import check_scenario
 from fairq_backends.simulated import SimulatedBackend
 from tests.testing.backends import SMALL, Good, GoodCallable, GoodLoop, provoke
 from tests.testing.bad_answers import BAD_ANSWERS, FloatTime, LosesOne

@@ -14,8 +14,8 @@ from fairq import (
     Request,
     UsageError,
 )
-from fairq.testing import _backend_obligations as owed
 from fairq.testing import check_backend
+from fairq.testing._backend import _obligations as owed
 from fairq.testing._obligations import Conformance, Obligation, ObligationBroken
 from tests.testing.backends import SMALL, Good, provoke
 from tests.testing.bad_answers import PopsSampling

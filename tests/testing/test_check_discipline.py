@@ -8,11 +8,12 @@ import pytest
 
 from fairq import Discipline, Fcfs, UsageError, Vtc
 from fairq.disciplines import TenantView
-from fairq.testing import _discipline_contest, check_discipline
-from fairq.testing import _discipline_obligations as owed
-from fairq.testing._discipline_contest import longest_wait
+from fairq.testing import check_discipline
+from fairq.testing._discipline import _contest
+from fairq.testing._discipline import _obligations as owed
+from fairq.testing._discipline._contest import longest_wait
 from fairq.testing._obligations import Conformance, ObligationBroken
-from fairq.testing._scenario import check_scenario
+from fairq.testing._transcript._play import check_scenario
 from tests.testing.bad_disciplines import (
     BAD,
     Alternating,
@@ -93,7 +94,7 @@ def test_every_obligation_has_a_discipline_that_breaks_it() -> None:
 
 def test_a_run_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """No turn can stop a kernel; a kernel that stops itself must not stop the check."""
-    monkeypatch.setattr(_discipline_contest, "PATIENCE", 0)
+    monkeypatch.setattr(_contest, "PATIENCE", 0)
 
     error = broken(Fcfs, examples=3)
 

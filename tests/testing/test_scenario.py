@@ -22,7 +22,7 @@ from fairq import (
 )
 from fairq.disciplines import TenantView
 from fairq.testing import RecordingKernel, check_scenario, play, record
-from fairq.testing._setting import kernel_command
+from fairq.testing._transcript._setting import kernel_command
 
 SMALL = "kernel blocks=8 block_size=4 sequences=2 tokens=16"
 FIRST = f"{SMALL}\nsubmit tenant=a prompt=3 max_tokens=2\nstep\n"

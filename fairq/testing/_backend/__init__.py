@@ -1,0 +1,1 @@
+"""What ``check_backend`` does: cases, obligations, and an engine to close."""

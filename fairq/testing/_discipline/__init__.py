@@ -1,0 +1,1 @@
+"""What ``check_discipline`` does: contests between tenants, and obligations."""

@@ -1,0 +1,1 @@
+"""Scripts for the engine: readers, failing backends, cancels at every suspension."""

@@ -1,0 +1,1 @@
+"""State machines over the kernel, and what they hold after every move."""
