@@ -203,7 +203,7 @@ def test_what_was_expected_and_what_came_can_be_asked() -> None:
 
 @pytest.fixture
 def no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairq.testing._backend.TRIALS", ())
+    monkeypatch.setattr("fairq.testing._backend._check.TRIALS", ())
 
 
 @pytest.mark.usefixtures("no_trials")

@@ -132,7 +132,7 @@ def test_a_policy_that_cannot_be_is_an_error_that_is_printed() -> None:
 
 
 def test_a_run_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairq.testing._stage.MOST_STEPS", 3)
+    monkeypatch.setattr("fairq.testing._transcript._stage.MOST_STEPS", 3)
     with pytest.raises(AssertionError, match="Not done after 3 steps"):
         play(f"{SMALL}\nsubmit max_tokens=5\nrun\n")
 
