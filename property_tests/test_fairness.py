@@ -11,10 +11,11 @@ import attrs
 import pytest
 from hypothesis import given
 
-from fairq import Capacity, Fcfs, Policy
+from fairq import Admission, Capacity, Fcfs, Policy
 from fairq.cost import SCALE
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._tenant import Tenant
+from property_tests.mutants.catalogue import MUTANTS
 from property_tests.programs import Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
 from property_tests.theorems import claims
@@ -22,6 +23,7 @@ from property_tests.theorems.claims import Spread, aim
 from property_tests.theorems.trial import Trial, units
 from property_tests.theorems.workloads import any_kernel, wild
 
+LATE = "leave at the step boundary only"
 WEIGHTS = {"a": 1.0, "b": 1.0, "c": 4.0, "d": 0.5}
 
 
@@ -100,6 +102,36 @@ def test_coming_back_during_the_last_step_of_the_own_queue_banks_no_credit() -> 
     modest: Program = [Plan(), Submit("b", 1, 1), Commit()] * 25
 
     check([Submit("a", 4, 1, 100), Submit("b", 1, 1), *modest, Submit("b", 4, 1, 60)])
+
+
+ROOMY = Capacity(blocks=100, block_size=1, max_sequences=2, tokens_per_step=200)
+TAKEN_IN_ONE_PLAN: Program = [
+    *(Submit("b", 1, 50), Submit("x", 1, 50), Submit("a", 1, 1), Submit("b", 1, 50)),
+    *[Plan(), Commit()] * 50,
+    # Takes the last requests of a, who had nothing yet, and then of b.
+    *(Plan(), Submit("a", 60, 1), Commit()),
+    *(Submit("b", 3, 49), Submit("a", 3, 49, 3)),
+]
+
+
+def test_who_is_taken_before_others_is_lifted_to_who_was_taken_last() -> None:
+    """When a plan takes two tenants whole and the first comes back during the step."""
+    claim = Spread(claims.executed, stated)
+    policy = Policy(admission=Admission.RESERVE)
+
+    Trial(Setting(ROOMY, policy), claim).play(TAKEN_IN_ONE_PLAN).finish(400)
+
+    assert claim.seen > 0
+
+
+def test_a_kernel_where_tenants_leave_when_the_step_ends_is_found() -> None:
+    """They leave in the order in which they come back, so who is last is wrong."""
+    claim = Spread(claims.executed, stated)
+    policy = Policy(admission=Admission.RESERVE)
+    late = next(each for each in MUTANTS if each.name == LATE)
+
+    with late.planted(), pytest.raises(AssertionError):
+        Trial(Setting(ROOMY, policy), claim).play(TAKEN_IN_ONE_PLAN).finish(400)
 
 
 def test_a_kernel_without_the_lift_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
