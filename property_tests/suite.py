@@ -55,6 +55,12 @@ class Watcher:
 
     def __init__(self) -> None:
         self.tallies = {part: Tally() for part in (*PARTS, REST)}
+        self.complete = False
+        """All tests have run, whether they passed or not."""
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        done = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        self.complete = exitstatus in done
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         tally = self.tallies[part_of(report.nodeid.partition("::")[0])]

@@ -20,8 +20,12 @@ def summary(profile: str, watcher: Watcher, record: Record) -> dict[str, Any]:
     }
     return {
         "profile": profile,
+        "complete": watcher.complete,
         "tests": {part: tally_of(watcher, part) for part in watcher.tallies},
         "theorems": ratios,
+        "generated": {
+            name: round(float(ratio), 4) for name, ratio in record.generated.items()
+        },
         "peers": peers(),
         "mutants": {
             "planted": len(record.mutants),
@@ -95,14 +99,16 @@ def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
 def theorems(record: Record) -> Table:
     made = table(
         "Theorems: the most that was seen of what is allowed",
-        *("theorem", "ratio", ""),
-        numbers=["ratio"],
+        *("theorem", "made up", "with traces", ""),
+        numbers=["made up", "with traces"],
     )
     for name, ratio in in_order(record):
         if ratio is None:
-            made.add_row(name, "exact", "")
-        else:
-            made.add_row(name, f"{float(ratio):.3f}", "▇" * round(20 * ratio))
+            made.add_row(name, "exact", "exact", "")
+            continue
+        found = record.generated.get(name)
+        alone = "" if found is None else f"{float(found):.3f}"
+        made.add_row(name, alone, f"{float(ratio):.3f}", "▇" * round(12 * ratio))
     return made
 
 
@@ -159,8 +165,8 @@ def headlines(record: Record) -> dict[str, str]:
     counts = peers()
     return {
         "State machines": (
-            f"{counts['covered']} of {counts['bugs']} known bugs of peers covered, "
-            f"{counts['not here']} cannot occur"
+            f"with docs/peers.md: {counts['covered']} of {counts['bugs']} bugs of "
+            f"peers have a test, {counts['not here']} cannot occur"
         ),
         "Theorems": f"largest ratio {float(max(ratios, default=0)):.3f}",
         "Planted bugs": f"{found} of {len(record.mutants)} found",

@@ -105,9 +105,10 @@ def test_coming_back_during_the_last_step_of_the_own_queue_banks_no_credit() -> 
 
 
 ROOMY = Capacity(blocks=100, block_size=1, max_sequences=2, tokens_per_step=200)
+FIFTY_STEPS: Program = [Plan(), Commit()] * 50
 TAKEN_IN_ONE_PLAN: Program = [
     *(Submit("b", 1, 50), Submit("x", 1, 50), Submit("a", 1, 1), Submit("b", 1, 50)),
-    *[Plan(), Commit()] * 50,
+    *FIFTY_STEPS,
     # Takes the last requests of a, who had nothing yet, and then of b.
     *(Plan(), Submit("a", 60, 1), Commit()),
     *(Submit("b", 3, 49), Submit("a", 3, 49, 3)),

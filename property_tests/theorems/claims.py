@@ -245,16 +245,15 @@ def gate_claims() -> dict[str, Claim]:
 
 
 def note(name: str, claim: Claim) -> Fraction:
-    """Put the closest pair on record; its ratio."""
-    if not claim.allowed:
-        return Fraction(0)
-    RECORD.ratio(name, claim.seen, claim.allowed)
-    return Fraction(claim.seen, claim.allowed)
+    """Put the closest pair of a constructed trace on record; its ratio."""
+    RECORD.ratio(name, claim.ratio, generated=False)
+    return claim.ratio
 
 
 def aim(name: str, claim: Claim) -> None:
-    """The same, and let Hypothesis look for closer ones."""
-    target(float(note(name, claim)), label=name)
+    """The same of a generated one, and let Hypothesis look for closer ones."""
+    RECORD.ratio(name, claim.ratio, generated=True)
+    target(float(claim.ratio), label=name)
 
 
 def width(setting: Setting) -> str:

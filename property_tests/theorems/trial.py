@@ -11,6 +11,7 @@ requests waited before the step and still does after it.
 
 import enum
 from collections.abc import Iterable
+from fractions import Fraction
 
 import attrs
 
@@ -103,6 +104,11 @@ class Claim:
 
     seen = 0
     allowed = 0
+
+    @property
+    def ratio(self) -> Fraction:
+        """What was seen of what is allowed; 0 when nothing was to see."""
+        return Fraction(self.seen, self.allowed) if self.allowed else Fraction(0)
 
     def look(self, trial: "Trial", through: list[str]) -> Iterable[tuple[int, int]]:
         """Pairs of what is seen now and what is allowed.

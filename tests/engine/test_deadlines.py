@@ -50,7 +50,7 @@ async def test_a_deadline_between_two_tokens_keeps_the_first(make: Make) -> None
     assert [0] == got
 
 
-async def test_a_deadline_that_has_passed_lets_nothing_run(make: Make) -> None:
+async def test_a_deadline_that_has_passed_leaves_nothing_behind(make: Make) -> None:
     async with checked_engine(make()) as engine:
         with anyio.move_on_after(0) as scope:
             await engine.complete(ask(50))
