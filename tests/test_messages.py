@@ -150,6 +150,9 @@ CALLS: dict[str, Call] = {
     "order.": lambda: commit({}, step_id=7),
     "Failure for step 7, but the outstanding step is 0. Answer each plan once, in "
     "order.": lambda: planned()[0].fail(StepId(7)),
+    "Cancel the integer that submit returned; got '0'.": (
+        lambda: kernel().cancel("0")  # type: ignore[arg-type]  # as above
+    ),
     "The result must be a StepResult; got dict.": lambda: kernel().commit({}),  # type: ignore[arg-type]  # as above
     "StepResult.tokens of step 0 must be a Mapping; got list.": lambda: commit([1, 2]),
     "The result of step 0 has 1 tokens, expected 2: missing 1, unexpected none. "

@@ -1,5 +1,6 @@
 """Every invariant is broken once by hand, so that ``check`` is known to see it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -137,8 +138,10 @@ def test_damage_is_found_and_named(
 ) -> None:
     loop = healthy()
     damage(loop.kernel._life)
-    with pytest.raises(InvariantError, match=expected):
+    with pytest.raises(InvariantError, match=expected) as caught:
         loop.kernel.check()
+    assert loop.kernel.snapshot() == caught.value.snapshot
+    assert re.match(r"[A-Z\d].*\. This is a bug in fairq; please", str(caught.value))
 
 
 def test_blocks_of_an_outstanding_plan_are_accounted_for() -> None:
