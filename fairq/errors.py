@@ -29,7 +29,11 @@ __all__ = [
 
 
 class FairqError(Exception):
-    """Base class of every error that fairq raises on purpose."""
+    """Base class of every error that fairq raises on purpose. All can be pickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is made anew from its message alone; these have attributes too.
+        return _restore, (type(self), self.args, self.__dict__)
 
 
 class RequestRejected(FairqError):
@@ -124,3 +128,11 @@ class TraceError(FairqError, ValueError):
         self.file = file
         self.line = line
         self.column = column
+
+
+def _restore(
+    kind: type[FairqError], args: tuple[object, ...], attributes: dict[str, object]
+) -> FairqError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 import fairq
@@ -84,3 +86,22 @@ def test_a_closed_engine_needs_no_details() -> None:
 def test_errors_are_exported_at_the_top() -> None:
     for kind in KINDS:
         assert kind is getattr(fairq, kind.__name__)
+
+
+EXAMPLES = [
+    RequestRejected("full", retryable=True, needed=7, available=6),
+    UsageError("wrong"),
+    BackendError("broken", backend="torch", step_id=4),
+    InvariantError("wrong.", snapshot={"blocks": 7}),
+    EngineClosed("closed"),
+    ReaderTooSlow("slow", buffered=3),
+    TraceError("bad row", file="trace.csv", line=3),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_can_be_sent_to_another_process(error: FairqError) -> None:
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+
+    assert type(error) is type(copy)
+    assert (str(error), vars(error)) == (str(copy), vars(copy))

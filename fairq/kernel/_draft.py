@@ -210,6 +210,6 @@ class Draft:
             self._life.compute(sequence, chunk.start, chunk.length)
             if chunk.samples:
                 self._life.sample(sequence, tokens[chunk.request_id])
-        # Prompts are computed in order, so this is seldom more than one.
+        # Prompts are computed in order, and nobody enters before all are: it is one.
         for sequence in self._life.batch.prefilling.values():
             self._life.counters.measure_prepaid(sequence.tenant)

@@ -98,7 +98,9 @@ class Snapshot:
     gap_bound: float | None
     """Over any interval in which two tenants were both backlogged, their service per
     unit of weight differed by at most this (service units); computed from the largest
-    commitments of this run. None when the discipline has no gate."""
+    commitments of this run. A request in an outstanding plan does not wait any more,
+    and one that arrives meanwhile waits from the answer on. None when the discipline
+    has no gate."""
     tenants: tuple[TenantSnapshot, ...]
     """In the order in which they were first seen."""
     requests: tuple[RequestSnapshot, ...]

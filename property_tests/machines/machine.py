@@ -1,6 +1,6 @@
 """A state machine that does to a kernel whatever a server could do to it.
 
-What must hold after every move is in ``machine_promises``.
+What must hold after every move is in ``promises``.
 """
 
 import sys

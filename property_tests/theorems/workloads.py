@@ -7,6 +7,7 @@ that it is charged in long strides; and now and then everything else.
 
 from collections.abc import Iterable
 
+import attrs
 from hypothesis import strategies as st
 
 from fairq import Admission, Capacity, Discipline, Fcfs, LinearCost, Policy, Vtc
@@ -25,6 +26,7 @@ from property_tests.programs import (
 WEIGHTS = {"a": 1.0, "b": 2.0, "c": 0.5, "d": 3.0}
 """A third cannot be counted exactly: a price is rounded, once."""
 SLACKS = (0.0, 6.0, 100.0)
+STRIDE: Program = [Plan(), Commit()] * 12
 
 
 def submits(tenants: str) -> st.SearchStrategy[Submit]:
@@ -41,6 +43,14 @@ def some_steps(most: int) -> st.SearchStrategy[Program]:
     return st.integers(1, most).map(lambda count: [Plan(), Commit()] * count)
 
 
+def absences(tenants: str) -> st.SearchStrategy[Program]:
+    """One tenant works for long; then another comes, and both have much to do."""
+    crowds = submits(tenants).map(lambda one: attrs.evolve(one, count=6))
+    return st.tuples(crowds, some_steps(60), crowds).map(
+        lambda both: [both[0], *both[1], both[2], both[0], *STRIDE]
+    )
+
+
 def programs_of(
     tenants: str,
     during: Iterable[st.SearchStrategy[Op]] = (),
@@ -54,6 +64,7 @@ def programs_of(
         single(asked),
         some_steps(3),
         some_steps(12),
+        absences(tenants),
         inside.map(lambda op: [Plan(), op, Commit()]),
         *(single(each) for each in between),
     )

@@ -17,7 +17,7 @@ that is sound:
   stays at 0, and the counters are noted as they are.
 * Totals (preemptions, positions recomputed, service so far): written and not read. That
   service agrees with the model is checked in every state, so both may be left out.
-* What follows from the rest, as ``Kernel.check`` and ``world_checks`` verify in every
+* What follows from the rest, as ``Kernel.check`` and ``checks`` verify in every
   state *before* its key is taken: the calendar, the heaps (all their bounds are lower
   bounds, so their tops are exact), rates and offsets, who leaves, the model.
 

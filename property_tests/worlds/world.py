@@ -1,7 +1,7 @@
 """Small worlds: a few requests and very little room, so that everything can be tried.
 
 A world fixes what each tenant will ask, in order, and how much room there is. What it
-leaves open is the order of the calls, and that is what ``world_explorer`` enumerates.
+leaves open is the order of the calls, and that is what ``explorer`` enumerates.
 """
 
 import attrs
