@@ -15,7 +15,6 @@ from fairq import (
     LinearCost,
     Policy,
     Request,
-    RequestId,
     StepId,
     StepPlan,
     StepResult,
@@ -117,10 +116,9 @@ def planned() -> tuple[Kernel, StepPlan]:
     return made, plan
 
 
-def commit(tokens: object, stopped: tuple[int, ...] = (), step_id: int = 0) -> None:
+def commit(tokens: object, stopped: object = (), step_id: int = 0) -> None:
     made, _ = planned()
-    stops = tuple(map(RequestId, stopped))
-    made.commit(StepResult(StepId(step_id), tokens, stops))  # type: ignore[arg-type]  # wrong types are the test
+    made.commit(StepResult(StepId(step_id), tokens, stopped))  # type: ignore[arg-type]  # wrong types are the test
 
 
 CALLS: dict[str, Call] = {
@@ -165,6 +163,9 @@ CALLS: dict[str, Call] = {
     ),
     "The result of step 0 has an impossible token. Token ids must be integers in "
     "0..2**31-1; got -1.": lambda: commit({0: 5, 1: -1}),
+    "StepResult.stopped of step 0 must be a tuple; got list.": (
+        lambda: commit({0: 5, 1: 5}, stopped=[0])
+    ),
     "The result of step 0 stops 9, which have no token in it. Only a sequence with a "
     "token in this step can stop.": lambda: commit({0: 5, 1: 5}, stopped=(9,)),
 }

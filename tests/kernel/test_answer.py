@@ -33,6 +33,19 @@ def test_the_order_of_the_tokens_does_not_matter() -> None:
     check({2: 3, 1: 2, 0: 1})
 
 
+def test_nor_does_it_when_nobody_samples() -> None:
+    loop = Loop(capacity())
+    loop.submit_many(2, max_tokens=8)
+    loop.step()
+    plan = loop.plan()
+    assert len(plan.decodes) == 2
+
+    tokens = dict.fromkeys([*plan.decodes][::-1], 7)
+    events = loop.kernel.commit(StepResult(plan.step_id, tokens))
+
+    assert tokens == events.tokens
+
+
 def test_any_of_them_may_stop() -> None:
     check({0: 1, 1: 2, 2: 3}, 0, 2)
 
@@ -70,3 +83,9 @@ def test_messages_stay_short_however_many_are_wrong() -> None:
     assert _some([]) == "none"
     many = [RequestId(number) for number in range(SHOWN + 5)]
     assert _some(many) == "0, 1, 2, 3, 4, 5, 6, 7 and 5 more"
+
+
+def test_as_many_as_may_be_shown_are_all_that_is_shown() -> None:
+    ids = [RequestId(id_) for id_ in range(SHOWN)]
+    assert "more" not in _some(ids)
+    assert _some([*ids, RequestId(99)]).endswith("and 1 more")

@@ -1,7 +1,7 @@
 import attrs
 import pytest
 
-from fairq import Admission, Policy, StepId, StepPlan
+from fairq import Admission, Kernel, Policy, Request, StepId, StepPlan
 from fairq.kernel._draft import Draft
 from fairq.kernel._snapshot import Phase
 from tests.kernel.driving import Loop, capacity
@@ -159,3 +159,14 @@ def test_the_decode_set_of_a_plan_lacks_the_victims() -> None:
     running = {r.request_id for r in before.requests if r.phase is Phase.DECODING}
     victims = set(loop.preempted)
     assert running - victims == set(loop.plans[-1].decodes)
+
+
+def test_what_the_caller_says_of_sampling_reaches_the_backend_untouched() -> None:
+    sampling = {"temperature": 0.5}
+    kernel = Kernel(capacity())
+    kernel.submit(Request(tenant="a", prompt=[1], max_tokens=1, sampling=sampling))
+
+    plan = kernel.plan()
+
+    assert isinstance(plan, StepPlan)
+    assert plan.enter[0].sampling is sampling
