@@ -151,6 +151,12 @@ CALLS: dict[str, Call] = {
     "Cancel the integer that submit returned; got '0'.": (
         lambda: kernel().cancel("0")  # type: ignore[arg-type]  # as above
     ),
+    "The capacity must be a Capacity; got int.": (
+        lambda: Kernel(7)  # type: ignore[arg-type]  # as above
+    ),
+    "The policy must be a Policy; got str.": (
+        lambda: Kernel(Capacity(blocks=8), "vtc")  # type: ignore[arg-type]  # as above
+    ),
     "The result must be a StepResult; got dict.": lambda: kernel().commit({}),  # type: ignore[arg-type]  # as above
     "StepResult.tokens of step 0 must be a Mapping; got list.": lambda: commit([1, 2]),
     "The result of step 0 has 1 tokens, expected 2: missing 1, unexpected none. "
