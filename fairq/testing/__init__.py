@@ -1,7 +1,7 @@
 """A kit to test what is built on fairq: backends, disciplines, loops of one's own.
 
 * conformance: ``check_backend`` and ``check_discipline``, a test of three lines each;
-  ``max_min`` says what fair shares are;
+  they raise ``ObligationBroken``. ``max_min`` says what fair shares are;
 * values: ``requests``, ``capacities``, ``policies``, ``traces`` are Hypothesis
   strategies; ``journals`` and ``plans`` draw whole runs of a kernel;
 * reproducers: a ``RecordingKernel`` writes a ``Journal``, which ``replay`` does again
@@ -24,7 +24,7 @@ except ImportError as _error:
 from fairq.testing._backend._check import check_backend
 from fairq.testing._discipline._check import check_discipline
 from fairq.testing._max_min import max_min
-from fairq.testing._obligations import Conformance
+from fairq.testing._obligations import Conformance, Obligation, ObligationBroken
 from fairq.testing._receipts import Receipts
 from fairq.testing._runs import Plans, journals, plans
 from fairq.testing._strategies import capacities, policies, requests, traces
@@ -49,6 +49,8 @@ __all__ = [
     "Fail",
     "Journal",
     "Noted",
+    "Obligation",
+    "ObligationBroken",
     "Plan",
     "Plans",
     "Raised",

@@ -37,13 +37,23 @@ def max_min(
         are the capacity, or all that is wanted if that is less.
 
     Raises:
-        UsageError: a number is out of its bounds; the message names it.
+        UsageError: a number is out of its bounds, or what should be a mapping is none;
+            the message names it.
 
     Cost: O(n log n) for n tenants, in exact fractions.
     """
+    given = {} if weights is None else weights
+    _check_mapping("demands", demands)
+    _check_mapping("weights", given)
     wanted = {name: _demand(name, demand) for name, demand in demands.items()}
-    weight = {name: _weight(name, (weights or {}).get(name, 1)) for name in demands}
+    weight = {name: _weight(name, given.get(name, 1)) for name in demands}
     return _fill(wanted, _capacity(capacity), weight)
+
+
+def _check_mapping(what: str, given: object) -> None:
+    if not isinstance(given, Mapping):
+        msg = f"max_min: {what} must be a mapping by tenant; got {given!r}."
+        raise UsageError(msg)
 
 
 def _fill(

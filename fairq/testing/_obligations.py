@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import attrs
 
+from fairq.disciplines import Fcfs, Vtc
 from fairq.testing._transcript._journal import Journal
 
 __all__ = ["Conformance", "Obligation", "ObligationBroken"]
@@ -18,8 +19,8 @@ class ObligationBroken(AssertionError):
     """A backend or a discipline does not do what the rest of fairq relies on.
 
     The message says who broke what, what was expected, what came, and what to do. When
-    a kernel was involved a note has the run as a scenario: save it in a file, and
-    ``check_scenario`` replays it.
+    a kernel was involved a note has the run as a scenario, and the call that plays it
+    again.
 
     Attributes:
         obligation: What was broken.
@@ -109,7 +110,21 @@ def raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def story(journal: Journal, names: str = "") -> str:
-    """A run for a note, as a scenario; ``names`` says what is unusual about it."""
-    head = f"The run, for fairq.testing.check_scenario{names}:"
-    return f"{head}\n\n{journal.scenario()}"
+def story(journal: Journal, again: str | None = None, heading: object = "") -> str:
+    """A run for a note.
+
+    Args:
+        journal: The run.
+        again: The call that plays it again; on a kernel alone when left out.
+        heading: What stands above it.
+    """
+    head = "The run. Save it as bug.txt, and this plays it again:"
+    call = _on_a_kernel(journal) if again is None else again
+    return f"{head}\n    {call}\n\n{heading}{journal.scenario()}"
+
+
+def _on_a_kernel(journal: Journal) -> str:
+    own = type(journal.policy.discipline)
+    known = own in (Vtc, Fcfs)
+    disciplines = "" if known else f", disciplines=[{own.__name__}()]"
+    return f'check_scenario(Path("bug.txt"){disciplines})'

@@ -300,7 +300,7 @@ BAD_STATES: dict[type[Good], tuple[Obligation, str]] = {
     KeepsHalf: (owed.FAILED, "it raised KeyError"),
     GrowsTwice: (owed.FAILED, "as it does alone"),
     MovingCapacity: (owed.CAPACITY, "now Capacity(blocks=21"),
-    Seeded: (owed.REPEATED, "again Alone"),
+    Seeded: (owed.REPEATED, "as it does alone"),
     ClosesItself: (owed.CLOSED, "closed twice"),
     CannotCloseInTheMiddle: (owed.CLOSED, "somebody is in the batch"),
     AwaitedClose: (owed.CLOSED, "a coroutine, which nobody awaits"),

@@ -24,15 +24,18 @@ from fairq.testing._obligations import Obligation, ObligationBroken
 from fairq.testing._transcript._play import check_scenario
 from fairq_backends.simulated import SimulatedBackend
 from tests.testing.backends import SMALL, Good, GoodCallable, GoodLoop, provoke
-from tests.testing.bad_answers import BAD_ANSWERS, FloatTime, LosesOne
+from tests.testing.bad_answers import BAD_ANSWERS, FloatTime, LosesOne, ServesTheGone
 from tests.testing.bad_states import (
     BAD_STATES,
+    BySlot,
     EntersFirst,
+    GrowsTwice,
     Hangs,
     HangsLoop,
     InOrder,
     KeepsHalf,
     Leaks,
+    OffByOne,
     StaleTables,
     TooSmall,
 )
@@ -170,21 +173,36 @@ def test_a_failure_carries_its_run_and_the_run_can_be_replayed(
 ) -> None:
     text = story(found(kind))
 
-    assert text.startswith("kernel blocks=")
+    assert text.startswith("# trial: ")
+    assert "\nkernel blocks=" in text
     assert "submit tenant=" in text
     check_scenario(text)
 
 
 def test_a_run_whose_slots_are_named_from_the_top_says_so() -> None:
-    (note,) = found(TooSmall).__notes__
+    assert "\n# slots and blocks count down\n" in story(found(TooSmall))
 
-    assert "slots and blocks count down from the top" in note
+
+@pytest.mark.parametrize("kind", [BySlot, GrowsTwice, KeepsHalf, ServesTheGone])
+def test_a_long_run_gives_way_to_a_shorter_one_that_breaks_the_same(
+    kind: type[Good], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairq.testing._backend._check.LONG", 10**6)
+    long = broken(kind)
+
+    assert long.obligation is found(kind).obligation
+    assert len(story(found(kind)).splitlines()) < len(story(long).splitlines())
+
+
+def test_a_long_run_stays_if_no_generated_one_breaks_the_same() -> None:
+    assert found(OffByOne).obligation is owed.LEAVE_FIRST
+    assert len(story(found(OffByOne)).splitlines()) > 60
 
 
 def test_a_failure_says_where_the_first_wrong_token_came_from() -> None:
     said = str(found(InOrder))
 
-    assert "the first that differs is number 0, from step 0" in said
+    assert "; the first that differs is number 0, from step " in said
 
 
 def test_an_error_of_the_backend_is_the_cause() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import anyio
 import attrs
 import pytest
 from hypothesis import strategies as st
@@ -77,13 +78,15 @@ def test_a_provocation_that_does_nothing_is_found() -> None:
 
 
 def test_what_was_not_checked_is_returned_and_printed(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = check_backend(Good, examples=1, loops=("asyncio", "curio"))
+    monkeypatch.setattr(anyio, "get_available_backends", lambda: ("asyncio",))
+
+    report = check_backend(Good, examples=1)
 
     assert (
         "failed: no step was made to fail; pass provoke",
-        "served: no engine was run on curio; it is not installed",
+        "served: no engine was run on trio; it is not installed",
     ) == report.not_checked
     assert f"{report}\n" == capsys.readouterr().out
     assert "not checked: failed" in str(report)
@@ -98,6 +101,7 @@ def test_nothing_is_printed_when_everything_was_checked(
     assert str(report).startswith("Good keeps its obligations (")
 
 
+LOOPS = "a sequence of names, each one of asyncio, trio"
 ARGUMENTS: dict[str, Callable[[], Conformance]] = {
     "check_backend: factory must be something callable that makes a backend, such as "
     "its class; got 5.": lambda: check_backend(cast("Any", 5)),
@@ -107,6 +111,25 @@ ARGUMENTS: dict[str, Callable[[], Conformance]] = {
     "check_backend: deadline_s must be a finite number > 0 (seconds); got 0.": (
         lambda: check_backend(Good, deadline_s=0)
     ),
+    f"check_backend: loops must be {LOOPS}; got 'asyncio'.": (
+        lambda: check_backend(Good, loops="asyncio")
+    ),
+    f"check_backend: loops must be {LOOPS}; got 'trioo'. Did you mean 'trio'?": (
+        lambda: check_backend(Good, loops=["asyncio", "trioo"])
+    ),
+    f"check_backend: loops must be {LOOPS}; got None.": (
+        lambda: check_backend(Good, loops=cast("Any", None))
+    ),
+    "check_backend: deterministic must be True or False; got 1.": (
+        lambda: check_backend(Good, deterministic=cast("Any", 1))
+    ),
+    "check_backend: requests must be a Hypothesis strategy of Request, or None; got []."
+    "": lambda: check_backend(Good, requests=cast("Any", [])),
+    "check_backend: requests must be a strategy that draws a Request; got 0.": (
+        lambda: check_backend(Good, requests=cast("Any", st.integers(0, 3)))
+    ),
+    "check_backend: provoke must be something callable that takes a backend, or None; "
+    "got 'fail_next'.": lambda: check_backend(Good, provoke=cast("Any", "fail_next")),
     "check_backend: requests must fit into the 20 blocks of Good; none does. Give it "
     "more, or draw shorter requests.": lambda: check_backend(Good, requests=asking(99)),
 }

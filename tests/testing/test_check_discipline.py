@@ -110,7 +110,9 @@ def test_a_failure_in_a_kernel_carries_its_run(kind: type[Base]) -> None:
     (note,) = found(kind).__notes__
 
     head, _, text = note.partition("\n\n")
-    assert "The run, for fairq.testing.check_scenario:" == head
+    call = f'check_scenario(Path("bug.txt"), disciplines=[{kind.__name__}()])'
+    assert head.startswith("The run. Save it as bug.txt, ")
+    assert head.endswith(f"\n    {call}")
     assert text.startswith("kernel blocks=")
     assert "policy=base" in text
 

@@ -79,6 +79,12 @@ CALLS: dict[str, Callable[[], object]] = {
     "The weight of 'a' must be a finite number > 0; got inf.": (
         lambda: max_min({"a": 1}, 1, {"a": math.inf})
     ),
+    "max_min: demands must be a mapping by tenant; got [1].": (
+        lambda: max_min([1], 1)  # type: ignore[arg-type]  # as above
+    ),
+    "max_min: weights must be a mapping by tenant; got [].": (
+        lambda: max_min({"a": 1}, 1, [])  # type: ignore[arg-type]  # as above
+    ),
 }
 
 

@@ -1,6 +1,8 @@
 """Scenarios: what is written is what happens, and what cannot be read says why."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -21,7 +23,7 @@ from fairq import (
     Vtc,
 )
 from fairq.disciplines import TenantView
-from fairq.testing import RecordingKernel, check_scenario, play, record
+from fairq.testing import RecordingKernel, check_scenario, play, record, replay
 from fairq.testing._transcript._setting import kernel_command
 
 SMALL = "kernel blocks=8 block_size=4 sequences=2 tokens=16"
@@ -305,6 +307,7 @@ def test_only_what_calls_have_made_can_be_recorded(text: str, got: str) -> None:
 # --- what cannot be read --------------------------------------------------------------
 
 COMMANDS = "kernel, submit, cancel, plan, commit, fail, step, run, status"
+NAME = "a name, with %XX for characters that have a meaning here"
 BAD = {
     "sumbit": (
         f"expected a command, one of {COMMANDS}; got 'sumbit'. Did you mean 'submit'?"
@@ -331,6 +334,18 @@ BAD = {
         "expected margin= with optimistic admission only; got 'reserve'"
     ),
     "cancel": "expected the argument id=; got 'cancel'",
+    "step count=-1": "expected an integer >= 1 for count=; got '-1'",
+    "step count=0": "expected an integer >= 1 for count=; got '0'",
+    "submit count=0": "expected an integer >= 1 for count=; got '0'",
+    "submit prompt=1 prompt=2": "expected the argument prompt= once; got 'prompt=2'",
+    "submit prompt=1 ids=1": (
+        "expected either prompt= or ids=; got 'submit prompt=1 ids=1'"
+    ),
+    "submit tenant=a%zz": f"expected {NAME}, for tenant=; got 'a%zz'",
+    "submit tenant=%ff": f"expected {NAME}, for tenant=; got '%ff'",
+    "kernel weights=%4:1": (
+        "expected weights such as a:1,b:2.5 for weights=; got '%4:1'"
+    ),
     "submit 'tenant=a": "expected a command (No closing quotation); got \"submit 'tena",
 }
 
@@ -348,3 +363,35 @@ def test_a_kernel_comes_before_all_else() -> None:
         play("submit\n")
     expected = "line 1: expected the command kernel before any other; got 'submit'."
     assert expected == str(caught.value)
+
+
+# --- what is no scenario --------------------------------------------------------------
+
+NONE: dict[str, Callable[[], object]] = {
+    "play: text must be a string, the text of a scenario; got None.": (
+        lambda: play(cast("Any", None))
+    ),
+    "record: text must be a string, the text of a scenario; got 5.": (
+        lambda: record(cast("Any", 5))
+    ),
+    "check_scenario: scenario must be a file, or text with commands; got ''.": (
+        lambda: check_scenario("")
+    ),
+    "check_scenario: scenario must be a file, or text with commands; got None.": (
+        lambda: check_scenario(cast("Any", None))
+    ),
+    "check_scenario: expected a scenario with commands; got none in scenario.": (
+        lambda: check_scenario("# Nothing yet.\n")
+    ),
+    "replay: journal must be a Journal; got str.": lambda: replay(cast("Any", "x")),
+    "replay: kernel must be a Kernel; got int.": (
+        lambda: replay(record("kernel\n"), cast("Any", 5))
+    ),
+}
+
+
+@pytest.mark.parametrize("message", NONE)
+def test_what_is_no_scenario_is_refused(message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        NONE[message]()
+    assert message == str(caught.value)

@@ -53,16 +53,16 @@ class Bench:
     tally: Tally = attrs.field(factory=Tally)
     alone: dict[Key, Alone] = attrs.field(factory=dict)
     """By what was asked, what it gave."""
+    again: str = ""
+    """The call that plays a scenario of this backend."""
 
     def examiner(self, *, mirrored: bool = False) -> Examiner:
         """A fresh backend, with each of its answers looked at."""
         names = Names.mirrored(self.capacity) if mirrored else Names()
         return Examiner(self.factory(), self.host, self.who, names, self.limit_s)
 
-    def limited(self, blocks: int | None) -> Capacity:
+    def limited(self, blocks: int) -> Capacity:
         """The capacity as a kernel is told: a small pool makes for more to do."""
-        if blocks is None:
-            return self.capacity
         return attrs.evolve(self.capacity, blocks=min(blocks, self.capacity.blocks))
 
     def note(self, text: str) -> None:

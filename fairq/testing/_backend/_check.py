@@ -1,29 +1,39 @@
 """``check_backend``: whether a backend keeps the step protocol, all of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, cast
 
 import attrs
 from hypothesis import strategies as st
 
-from fairq._validators import is_finite, is_integer
 from fairq.backend import AsyncBackend, Backend, Capacity, SyncBackend
 from fairq.errors import UsageError
 from fairq.request import Request
 from fairq.testing._backend import _obligations as owed
+from fairq.testing._backend._arguments import DEADLINE_S, LOOPS, Arguments, asked
 from fairq.testing._backend._bench import Bench, Factory
 from fairq.testing._backend._crowds import crowded, samples, usual_requests
 from fairq.testing._backend._deal import Names
 from fairq.testing._backend._engine import served
 from fairq.testing._backend._examiner import Examiner
 from fairq.testing._backend._host import Host, host_of
+from fairq.testing._backend._rehearsal import rehearse
+from fairq.testing._backend._scenario import SITUATIONS, read_script
 from fairq.testing._backend._trials import TRIALS
-from fairq.testing._obligations import Conformance
+from fairq.testing._obligations import Conformance, ObligationBroken
 
 __all__ = ["check_backend"]
 
 EXAMPLES: Final = 25
-DEADLINE_S: Final = 30.0
+LONG: Final = 60
+"""Lines of a run for which it is worth while to look for a shorter one."""
+ONLY_SET: Final = (
+    *(each for each in SITUATIONS.values() if each not in (owed.BATCHED, owed.FAILED)),
+    owed.ENDS,
+)
+"""What generated runs do not tell apart, or take too long to: each step that hangs
+takes its whole time."""
 
 
 def check_backend(  # noqa: PLR0913  # each is one decision of the author
@@ -33,8 +43,9 @@ def check_backend(  # noqa: PLR0913  # each is one decision of the author
     deterministic: bool = True,
     provoke: Callable[[Backend], object] | None = None,
     examples: int | None = None,
-    loops: Sequence[str] = ("asyncio", "trio"),
+    loops: Sequence[str] = LOOPS,
     deadline_s: float = DEADLINE_S,
+    scenario: str | Path | None = None,
 ) -> Conformance:
     """Check that a backend keeps every obligation of the step protocol.
 
@@ -59,48 +70,87 @@ def check_backend(  # noqa: PLR0913  # each is one decision of the author
         loops: Event loops to run an engine on, as anyio names them; coroutine steps run
             on the first.
         deadline_s: How long one step may take, in seconds, > 0.
+        scenario: A run that went wrong, as a file or as text. Then this is all that is
+            done: its calls are made on a kernel, and a fresh backend executes every
+            plan under the same checks. ``requests`` and ``examples`` are not used.
 
     Returns:
         What was done, and what was not; it is printed if that is anything.
 
     Raises:
         ObligationBroken: an obligation is not kept; an ``AssertionError``. A note has
-            the run as a scenario.
-        UsageError: an argument is out of its bounds, or no request fits into the pool.
+            the run as a scenario, and the call that plays it again.
+        UsageError: an argument is out of its bounds, no request fits into the pool, or
+            the scenario cannot be read.
+        OSError: the file of the scenario cannot be read.
 
     Cost: 1,500 to 6,000 steps of a few positions; about 1 s for a backend that costs
     nothing.
     """
-    count = EXAMPLES if examples is None else examples
-    _check_arguments(factory, count, deadline_s)
+    given = Arguments(
+        factory=factory,
+        requests=requests,
+        deterministic=deterministic,
+        provoke=provoke,
+        examples=EXAMPLES if examples is None else examples,
+        loops=loops,
+        deadline_s=deadline_s,
+    )
+    given.check()
+    script = None if scenario is None else read_script(scenario)
     capacity, who, host = _first(factory, loops, deadline_s)
-    asked = usual_requests(capacity) if requests is None else requests
+    usual = usual_requests(capacity) if requests is None else requests
     bench = Bench(
         factory, who, capacity, host, (), deterministic, provoke, float(deadline_s)
     )
-    bench = attrs.evolve(bench, requests=_samples(bench, asked))
+    bench = attrs.evolve(bench, again=given.again())
     try:
-        for trial in TRIALS:
-            trial(bench)
-        served(bench, tuple(loops))
-        crowded(bench, asked, count)
+        if script is None:
+            _search(bench, usual.map(asked), given)
+        else:
+            rehearse(bench, script)
     finally:
         host.stop()
     return _report(bench)
 
 
-def _check_arguments(factory: object, examples: object, deadline_s: object) -> None:
-    if not callable(factory):
-        expected = "something callable that makes a backend, such as its class"
-        msg = f"check_backend: factory must be {expected}; got {factory!r}."
-        raise UsageError(msg)
-    if not is_integer(examples) or examples < 1:  # type: ignore[operator]  # is_integer proves it, but cannot tell mypy for object
-        msg = f"check_backend: examples must be an integer >= 1; got {examples!r}."
-        raise UsageError(msg)
-    if not is_finite(deadline_s) or deadline_s <= 0:  # type: ignore[operator]  # as above
-        expected = "a finite number > 0 (seconds)"
-        msg = f"check_backend: deadline_s must be {expected}; got {deadline_s!r}."
-        raise UsageError(msg)
+def _search(bench: Bench, drawn: st.SearchStrategy[Request], given: Arguments) -> None:
+    """All situations, an engine, generated runs."""
+    count = cast("int", given.examples)
+    bench = attrs.evolve(bench, requests=_samples(bench, drawn))
+    try:
+        for trial in TRIALS:
+            trial(bench)
+    except ObligationBroken as error:
+        shorter = _shorter(bench, drawn, count, error)
+        if shorter is None:
+            raise
+        # Whoever reads this wants one of them.
+        raise shorter from shorter.__cause__
+    served(bench, tuple(cast("Sequence[str]", given.loops)))
+    crowded(bench, drawn, count)
+
+
+def _shorter(
+    bench: Bench,
+    drawn: st.SearchStrategy[Request],
+    count: int,
+    error: ObligationBroken,
+) -> ObligationBroken | None:
+    """A generated run that breaks the same, and is shorter; None if there is none."""
+    if error.obligation in ONLY_SET or _length(error) <= LONG:
+        return None
+    try:
+        crowded(bench, drawn, count)
+    except ObligationBroken as found:
+        same = found.obligation is error.obligation
+        return found if same and 0 < _length(found) < _length(error) else None
+    return None
+
+
+def _length(error: ObligationBroken) -> int:
+    """Lines of its run; 0 without one."""
+    return sum(len(note.splitlines()) for note in getattr(error, "__notes__", ()))
 
 
 def _first(
@@ -121,8 +171,8 @@ def _first(
     return capacity, who, host
 
 
-def _samples(bench: Bench, asked: st.SearchStrategy[Request]) -> tuple[Request, ...]:
-    found = samples(bench, asked)
+def _samples(bench: Bench, drawn: st.SearchStrategy[Request]) -> tuple[Request, ...]:
+    found = samples(bench, drawn)
     if not found:
         msg = (
             f"check_backend: requests must fit into the {bench.capacity.blocks} blocks "

@@ -145,10 +145,11 @@ def crowded(bench: Bench, asked: st.SearchStrategy[Request], examples: int) -> N
     @quiet(examples)
     @given(crowd=crowds(bench, asked))
     def run(crowd: Crowd) -> None:
-        blocks = bench.room(each.request for each in crowd.visits) + crowd.spare
+        room = bench.room(each.request for each in crowd.visits)
+        capacity = bench.limited(room + crowd.spare)
         blame = owed.FAILED if any(crowd.faults) else owed.BATCHED
         with Show(
-            bench, blame, crowd.policy, blocks=blocks, mirrored=crowd.mirrored
+            bench, blame, crowd.policy, capacity=capacity, mirrored=crowd.mirrored
         ) as show:
             Play(crowd, show).run()
             show.check()

@@ -8,6 +8,7 @@ never returns cannot be ended, only left behind.
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from queue import SimpleQueue
@@ -103,8 +104,15 @@ class LoopHost:
             raise
 
     def stop(self) -> None:
-        """Let the loop end; one that is stuck in a step never learns of it."""
-        self._portal.start_task_soon(self._portal.stop)
+        """Let the loop end; one that is stuck in a step never learns of it.
+
+        To ask a loop is to wait for it, and this one may be blocked: so nobody waits.
+        """
+        threading.Thread(target=self._stop, daemon=True).start()
+
+    def _stop(self) -> None:
+        with suppress(RuntimeError):  # it has ended by itself
+            self._portal.start_task_soon(self._portal.stop)
 
 
 def _settle(outcome: "Future[T]", function: Callable[[], T | Awaitable[T]]) -> None:

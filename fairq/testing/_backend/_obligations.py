@@ -69,7 +69,8 @@ PLAN: Final = Obligation(
 EXECUTED: Final = Obligation(
     "executed",
     "a plan that follows the protocol is executed",
-    "Run the scenario below up to this step and see what the backend lacks.",
+    "Save the run below as bug.txt and call check_backend(MyBackend, "
+    'scenario=Path("bug.txt")) under a debugger: its last plan is the one.',
 )
 ENDS: Final = Obligation(
     "ends",

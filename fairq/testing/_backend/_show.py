@@ -16,6 +16,7 @@ from fairq.policy import Policy
 from fairq.request import Request, RequestId
 from fairq.testing._backend import _obligations as owed
 from fairq.testing._backend._bench import Alone, Bench, key_of
+from fairq.testing._backend._scenario import Heading
 from fairq.testing._obligations import Obligation, ObligationBroken, story
 from fairq.testing._transcript._journal import RecordingKernel
 from fairq.testing._witness import sampled
@@ -34,7 +35,7 @@ class Show:
         bench: What is under examination.
         blame: What is broken if the backend raises, or says other tokens than alone.
         policy: Of the kernel.
-        blocks: Size of the pool, as the kernel is told; None for all there is.
+        capacity: As the kernel is told; None for all there is.
         mirrored: Whether slots and blocks are named from the top.
     """
 
@@ -44,10 +45,10 @@ class Show:
         blame: Obligation,
         policy: Policy = EASY,
         *,
-        blocks: int | None = None,
+        capacity: Capacity | None = None,
         mirrored: bool = False,
     ) -> None:
-        self.kernel = RecordingKernel(bench.limited(blocks), policy)
+        self.kernel = RecordingKernel(capacity or bench.capacity, policy)
         self.examiner = bench.examiner(mirrored=mirrored)
         self.requests: dict[RequestId, Request] = {}
         self.tokens: dict[RequestId, list[int]] = {}
@@ -69,14 +70,21 @@ class Show:
         self._bench.tally.steps += self.examiner.steps
         self._bench.tally.preemptions += self.kernel.snapshot().preemptions
         if isinstance(error, ObligationBroken):
-            top = "; slots and blocks count down from the top"
             # A run alone goes wrong inside of another, and is the shorter story.
             if not hasattr(error, "__notes__"):
-                names = top if self._mirrored else ""
-                error.add_note(story(self.kernel.journal, names))
+                again, heading = self._bench.again, self._heading()
+                error.add_note(story(self.kernel.journal, again, heading))
             if error.obligation is not owed.ENDS:
                 with suppress(Exception):  # what is wrong was found already
                     self.examiner.call(self.examiner.backend.close)
+
+    def _heading(self) -> Heading:
+        options = [each.sampling for each in self.requests.values()]
+        return Heading(
+            trial=self._blame,
+            mirrored=self._mirrored,
+            sampling=any(each is not None for each in options),
+        )
 
     # --- a driver -------------------------------------------------------------------
 
@@ -121,10 +129,13 @@ class Show:
         assert self._bench.provoke is not None  # noqa: S101  # callers see to it
         provoke, backend = self._bench.provoke, self.examiner.backend
         self.examiner.call(lambda: provoke(backend))
-        if self.examiner.fail(plan) is None:
+        try:
+            failure = self.examiner.fail(plan)
+        finally:  # it is in the run that this step was to fail
+            self._take(self.kernel.fail(plan.step_id), plan.step_id)
+        if failure is None:
             expected = f"step {plan.step_id}, provoked, raises"
             owed.PROVOKED.broken(self._bench.who, expected, "an answer")
-        self._take(self.kernel.fail(plan.step_id), plan.step_id)
 
     def finish(self) -> None:
         """Step until nothing is left."""
@@ -182,12 +193,11 @@ def alone_on(bench: Bench, request: Request) -> Alone:
     """What a request gets when it has a fresh backend for itself. Kept."""
     key = key_of(request)
     if key not in bench.alone:
-        bench.alone[key] = run_alone(bench, request)
+        bench.alone[key] = _run_alone(bench, request)
     return bench.alone[key]
 
 
-def run_alone(bench: Bench, request: Request) -> Alone:
-    """The same, run again each time."""
+def _run_alone(bench: Bench, request: Request) -> Alone:
     with Show(bench, owed.EXECUTED) as show:
         (id_,) = show.submit(request)
         show.finish()

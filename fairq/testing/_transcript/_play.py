@@ -38,7 +38,7 @@ from fairq.disciplines import Discipline
 from fairq.errors import UsageError
 from fairq.testing._transcript._journal import Journal
 from fairq.testing._transcript._stage import Stage
-from fairq.testing._transcript._syntax import Block, blocks
+from fairq.testing._transcript._syntax import Block, Line, blocks
 
 
 def play(text: str, *, disciplines: Sequence[Discipline] = ()) -> str:
@@ -59,10 +59,11 @@ def play(text: str, *, disciplines: Sequence[Discipline] = ()) -> str:
 
     Raises:
         UsageError: a line cannot be read; the message has its number, what was
-            expected and what came.
+            expected and what came. Or ``text`` is not a string.
         AssertionError: the kernel gave a plan that cannot be executed.
         InvariantError: ``Kernel.check`` found its state to be inconsistent.
     """
+    _check_text("play", text)
     stage = Stage(disciplines)
     return _joined([each.text(list(_printed(stage, each))) for each in blocks(text)])
 
@@ -84,10 +85,11 @@ def check_scenario(
     Raises:
         AssertionError: it prints something else; the message is the difference. Also
             as ``play``.
-        UsageError, InvariantError: as ``play``.
+        UsageError: as ``play``, or there is no command in it.
+        InvariantError: as ``play``.
         OSError: the file cannot be read.
     """
-    name, text = _read(scenario)
+    name, text = read_scenario("check_scenario", scenario)
     expected = _joined([each.text(each.expected) for each in blocks(text)])
     actual = play(text, disciplines=disciplines)
     if expected != actual:
@@ -117,6 +119,7 @@ def record(text: str, *, disciplines: Sequence[Discipline] = ()) -> Journal:
             which is no call.
         AssertionError, InvariantError: as ``play``.
     """
+    _check_text("record", text)
     stage = Stage(disciplines)
     for block in blocks(text):
         for _ in _printed(stage, block):
@@ -130,7 +133,7 @@ def record(text: str, *, disciplines: Sequence[Discipline] = ()) -> Journal:
 
 def _printed(stage: Stage, block: Block) -> Iterator[str]:
     for line in block.commands:
-        if line.text.lstrip().startswith("#"):
+        if not _is_command(line):
             continue
         try:
             yield from stage.perform(line)
@@ -143,7 +146,33 @@ def _joined(parts: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _read(scenario: str | Path) -> tuple[str, str]:
+def _check_text(who: str, text: object) -> None:
+    if not isinstance(text, str):
+        msg = f"{who}: text must be a string, the text of a scenario; got {text!r}."
+        raise UsageError(msg)
+
+
+def read_scenario(who: str, scenario: object) -> tuple[str, str]:
+    """A scenario for ``who``: what to call it, and its text.
+
+    Raises:
+        UsageError: it is neither a file nor text, or there is no command in it.
+        OSError: the file cannot be read.
+    """
+    if not isinstance(scenario, str | Path) or not str(scenario).strip():
+        expected = "a file, or text with commands"
+        msg = f"{who}: scenario must be {expected}; got {scenario!r}."
+        raise UsageError(msg)
     if isinstance(scenario, str) and "\n" in scenario:
-        return "scenario", scenario
-    return str(scenario), Path(scenario).read_text(encoding="utf-8")
+        name, text = "scenario", scenario
+    else:
+        name = str(scenario)
+        text = Path(scenario).read_text(encoding="utf-8")
+    if not any(_is_command(line) for each in blocks(text) for line in each.commands):
+        msg = f"{who}: expected a scenario with commands; got none in {name}."
+        raise UsageError(msg)
+    return name, text
+
+
+def _is_command(line: Line) -> bool:
+    return not line.text.lstrip().startswith("#")

@@ -1,5 +1,6 @@
 """A journal, played to a kernel again: the same calls must have the same outcomes."""
 
+from fairq._validators import check_type
 from fairq.kernel import Kernel
 from fairq.testing._transcript._calls import Noted, Outcome, exact, performed, told
 from fairq.testing._transcript._journal import Journal
@@ -51,9 +52,12 @@ def replay(journal: Journal, kernel: Kernel | None = None) -> Kernel:
 
     Raises:
         ReplayDiverged: an outcome differs; it names the first such call.
+        UsageError: an argument is of a wrong type.
     """
+    check_type(journal, Journal, "replay: journal")
     if kernel is None:
         kernel = Kernel(journal.capacity, journal.policy)
+    check_type(kernel, Kernel, "replay: kernel")
     for index, noted in enumerate(journal.calls):
         actual = performed(noted.call, kernel)
         if exact(noted.outcome) != exact(actual):

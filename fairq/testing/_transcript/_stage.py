@@ -95,12 +95,14 @@ class Stage:
     # --- requests -------------------------------------------------------------------
 
     def _do_submit(self, arguments: Arguments) -> Iterator[str]:
+        if arguments.given("ids") and arguments.given("prompt"):
+            arguments.line.refuse("either prompt= or ids=", arguments.line.text)
         prompt = arguments.integers("ids")
         if not arguments.given("ids"):
             prompt = tuple(range(1, arguments.integer("prompt", 4) + 1))
         now = arguments.integer("now", 0)
         max_tokens = arguments.integer("max_tokens", 4)
-        for _ in range(arguments.integer("count", 1)):
+        for _ in range(arguments.count("count")):
             request = Request(
                 tenant=arguments.name("tenant", "a"),
                 prompt=TokenIds(prompt),
@@ -156,7 +158,7 @@ class Stage:
 
     def _do_step(self, arguments: Arguments) -> Iterator[str]:
         nothing = Arguments(arguments.line)
-        for _ in range(arguments.integer("count", 1)):
+        for _ in range(arguments.count("count")):
             yield from self._do_plan(nothing)
             yield from self._do_commit(nothing)
 

@@ -87,6 +87,13 @@ class Arguments:
         """A whole number."""
         return self._read(name, usual, int, "an integer")
 
+    def count(self, name: str) -> int:
+        """How often; once when left out."""
+        count = self.integer(name, 1)
+        if count < 1:
+            self.line.refuse(f"an integer >= 1 for {name}=", self.values[name])
+        return count
+
     def needed(self, name: str) -> int:
         """A whole number that must be there."""
         if name not in self.values:
@@ -103,7 +110,8 @@ class Arguments:
 
     def name(self, name: str, usual: str) -> str:
         """A name, in which %XX stands for any other character."""
-        return unspelled(self.values.get(name, usual))
+        what = "a name, with %XX for characters that have a meaning here,"
+        return self._read(name, usual, unspelled, what)
 
     def choice(self, name: str, known: Collection[str], usual: str) -> str:
         """One of some names."""
@@ -145,7 +153,13 @@ def read_command(
     if name not in known:
         expected = f"a command, one of {', '.join(known)}"
         line.refuse(expected, name, did_you_mean(name, known))
-    return name, Arguments(line, dict(_pair(line, each, known[name]) for each in pairs))
+    values: dict[str, str] = {}
+    for each in pairs:
+        key, value = _pair(line, each, known[name])
+        if key in values:
+            line.refuse(f"the argument {key}= once", f"{key}={value}")
+        values[key] = value
+    return name, Arguments(line, values)
 
 
 def _pair(line: Line, pair: str, known: Collection[str]) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """How transcripts say what a kernel was told and what it answered."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, unquote
@@ -11,6 +12,8 @@ from fairq.plan import StepPlan
 
 SAFE: Final = "/_.-~+@"
 """What may stand in a name besides letters and digits; all else is %XX."""
+HALF_SPELLED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+"""What ``unquote`` would let stand."""
 
 
 def ids(numbers: Iterable[int]) -> str:
@@ -24,7 +27,13 @@ def spelled(name: str) -> str:
 
 
 def unspelled(text: str) -> str:
-    """The name that was spelled."""
+    """The name that was spelled.
+
+    Raises:
+        ValueError: a ``%`` without two hex digits, or bytes that are no text.
+    """
+    if HALF_SPELLED.search(text):
+        raise ValueError(text)
     return unquote(text, errors="surrogatepass")
 
 
