@@ -220,6 +220,15 @@ class HangsLoop(GoodLoop):
         return self.run(plan)
 
 
+class BlocksLoop(GoodLoop):
+    """A coroutine that never lets go of its loop, so nothing on it can be asked."""
+
+    async def step(self, plan: StepPlan) -> StepResult:  # type: ignore[override]  # as above
+        if plan.step_id == 2:
+            threading.Event().wait(20)
+        return self.run(plan)
+
+
 class ClosesItself(Good):
     """Closes when there is nothing to do, and cannot be closed twice."""
 

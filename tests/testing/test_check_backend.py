@@ -27,6 +27,7 @@ from tests.testing.backends import SMALL, Good, GoodCallable, GoodLoop, provoke
 from tests.testing.bad_answers import BAD_ANSWERS, FloatTime, LosesOne, ServesTheGone
 from tests.testing.bad_states import (
     BAD_STATES,
+    BlocksLoop,
     BySlot,
     EntersFirst,
     GrowsTwice,
@@ -257,7 +258,7 @@ def test_what_goes_wrong_only_once_is_told_as_such() -> None:
 # --- time -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Hangs, HangsLoop])
+@pytest.mark.parametrize("kind", [Hangs, HangsLoop, BlocksLoop])
 def test_a_step_that_hangs_is_left_behind(kind: type[Good]) -> None:
     error = broken(kind, deadline_s=1.0)
 
