@@ -14,6 +14,7 @@ def quiet(examples: int) -> Callable[[Callable[[], None]], Callable[[], None]]:
         max_examples=examples,
         derandomize=True,
         database=None,
+        print_blob=False,
         deadline=None,
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
