@@ -5,6 +5,7 @@ C (comparing key views, packing tokens) is not counted: that it may touch every 
 is the design.
 """
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -51,6 +52,7 @@ def plan_of(kernel: Kernel) -> StepPlan:
 
 def step_visits(kernel: Kernel) -> tuple[int, int]:
     """Visits of one step, and how many blocks were due in it."""
+    gc.collect()  # else a finalizer of somebody else may run, and count
     cost = visits(kernel.plan)
     draft = kernel._draft
     assert draft is not None
