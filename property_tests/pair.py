@@ -26,6 +26,7 @@ from property_tests.programs import (
     Plan,
     Setting,
     Submit,
+    sampled,
     stopped_by,
 )
 from property_tests.reference import KernelModel, Rules
@@ -186,11 +187,13 @@ class Pair:
         raise AssertionError(msg)
 
     def do(self, op: Op) -> None:
-        """One move."""
+        """One move; several of a ``Submit``, and they are compared after each."""
         match op:
             case Submit():
                 for _ in range(op.count):
                     self._submit(op)
+                    self._compare()
+                return
             case Cancel():
                 self._cancel(op.which % max(1, self.submitted))
             case Plan():
@@ -220,7 +223,6 @@ class Pair:
         else:
             self.submitted += 1
         assert told == answer
-        self._compare()
 
     def _cancel(self, which: int) -> None:
         told = rows_of_ends(self.model.cancel(which), [])
@@ -260,5 +262,4 @@ class Pair:
 
     def _tokens(self, plan: StepPlan) -> dict[RequestId, int]:
         """One for everybody who gets one, and no two alike in the life of a request."""
-        sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
-        return {id_: 100 * plan.step_id + id_ for id_ in [*plan.decodes, *sampling]}
+        return {id_: 100 * plan.step_id + id_ for id_ in sampled(plan)}

@@ -74,6 +74,12 @@ class Fail:
 
 Op = Submit | Cancel | Plan | Commit | Fail
 Program = list[Op]
+STEP: Program = [Plan(), Commit()]
+
+
+def flat(parts: Iterable[Iterable[Op]]) -> Program:
+    """One program of several."""
+    return [op for part in parts for op in part]
 
 
 # --- strategies ---------------------------------------------------------------------
@@ -95,7 +101,7 @@ submits = st.builds(
 )
 cancels = st.builds(Cancel, st.integers(0, 30))
 commits = st.builds(Commit, st.one_of(st.none(), st.none(), st.integers(0, 9)))
-steps = st.integers(1, 5).map(lambda count: [Plan(), Commit()] * count)
+steps = st.integers(1, 5).map(lambda count: STEP * count)
 programs: st.SearchStrategy[Program] = st.lists(
     st.one_of(
         single(submits),
@@ -109,7 +115,7 @@ programs: st.SearchStrategy[Program] = st.lists(
     ),
     min_size=10,
     max_size=40,
-).map(lambda parts: [op for part in parts for op in part])
+).map(flat)
 
 disciplines: st.SearchStrategy[Discipline] = st.sampled_from(
     [Vtc(), Vtc(slack=8.0), Vtc(slack=64.0), Fcfs()]

@@ -13,6 +13,7 @@ from fairq import Admission, Capacity, Discipline, Fcfs, Policy, Vtc
 from property_tests.effort import part
 from property_tests.pair import Pair
 from property_tests.programs import (
+    STEP,
     Cancel,
     Commit,
     Fail,
@@ -20,13 +21,8 @@ from property_tests.programs import (
     Program,
     Setting,
     Submit,
+    flat,
 )
-
-STEP: Program = [Plan(), Commit()]
-
-
-def joined(parts: list[Program]) -> Program:
-    return [op for part in parts for op in part]
 
 
 def compare(setting: Setting, program: Program) -> None:
@@ -106,7 +102,7 @@ MORE_THAN_FIT: Program = [Submit("a", 1, 3, 2), Submit("a", 1, 1, 2), *STEP * 4]
 
 
 @part(1)
-@given(setting=narrow, program=waves.map(joined))
+@given(setting=narrow, program=waves.map(flat))
 @example(setting=beside(8, Vtc(3.0)), program=FIRST_TOO_LARGE)
 @example(setting=beside(8, Vtc(3.0)), program=ONE_AFTER_ANOTHER)
 @example(setting=beside(11, Vtc(1.0)), program=THIRD_FITS)
@@ -149,7 +145,7 @@ TWICE_MORE: Program = [Submit("a", 1, 1), *STEP, Submit("a", 1, 1), *STEP]
 
 
 @part(1)
-@given(setting=slow, program=st.lists(regrets, min_size=3, max_size=8).map(joined))
+@given(setting=slow, program=st.lists(regrets, min_size=3, max_size=8).map(flat))
 @example(setting=BY_TWOS, program=[Submit("a", 3, 1), *STEP, Cancel(0), *TWICE_MORE])
 @example(
     setting=BY_TWOS,
@@ -199,7 +195,7 @@ BOTH = [Submit("a", 1, 1), Submit("b", 1, 1)]
 
 
 @part(1)
-@given(setting=any_pace, program=st.lists(visits, min_size=6, max_size=20).map(joined))
+@given(setting=any_pace, program=st.lists(visits, min_size=6, max_size=20).map(flat))
 @example(
     setting=BY_TWOS,
     program=[*BOTH, Submit("b", 1, 1), Plan(), Submit("b", 1, 1), Commit()],
@@ -248,7 +244,7 @@ RESERVED = Setting(THREE_BLOCKS, Policy(admission=Admission.RESERVE))
 
 
 @part(1)
-@given(setting=full, program=st.lists(floods, min_size=1, max_size=4).map(joined))
+@given(setting=full, program=st.lists(floods, min_size=1, max_size=4).map(flat))
 @example(setting=RESERVED, program=[Submit("a", 1, 2, 2), *STEP])
 @example(setting=RESERVED, program=[Submit("a", 1, 1, 2), Submit("a", 1, 2, 2), *STEP])
 @example(setting=RESERVED, program=[Submit("a", 1, 1, 4), *STEP])
@@ -277,7 +273,7 @@ cancelling: st.SearchStrategy[Program] = st.builds(
     lambda which: [Plan(), Cancel(which), Commit()], st.integers(0, 9)
 )
 growing: st.SearchStrategy[Program] = st.builds(
-    lambda crowd, long, steps: [*crowd, long, *joined(steps)],
+    lambda crowd, long, steps: [*crowd, long, *flat(steps)],
     st.lists(
         st.builds(Submit, st.sampled_from("abc"), st.integers(1, 2), st.integers(4, 9)),
         min_size=2,
@@ -323,7 +319,7 @@ PROMPT_BESIDE_VICTIMS: Program = [
 
 
 @part(1)
-@given(setting=crowded, program=st.lists(growing, min_size=1, max_size=3).map(joined))
+@given(setting=crowded, program=st.lists(growing, min_size=1, max_size=3).map(flat))
 @example(setting=BESIDE_A_PROMPT, program=CANCELLED_VICTIM)
 @example(setting=PAIRS, program=PROMPT_BESIDE_VICTIMS)
 def test_members_that_grow_at_once_share_what_there_is(

@@ -16,7 +16,7 @@ from fairq.cost import SCALE
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._tenant import Tenant
 from property_tests.mutants.catalogue import MUTANTS
-from property_tests.programs import Commit, Plan, Program, Setting, Submit
+from property_tests.programs import STEP, Commit, Plan, Program, Setting, Submit
 from property_tests.record import RECORD
 from property_tests.theorems import claims
 from property_tests.theorems.claims import Spread, aim
@@ -68,10 +68,6 @@ SMALL = Setting(
 )
 
 
-def steps(count: int) -> Program:
-    return [Plan(), Commit()] * count
-
-
 def check(program: Program) -> None:
     """The gap stays within the stated bound, to the end."""
     trial = Trial(SMALL, Spread(claims.executed, stated))
@@ -84,7 +80,7 @@ def long_after(tenant: str) -> Program:
     return [
         Submit("c", 4, 4, 2),
         Submit(tenant, 4, 4, 60),
-        *steps(200),
+        *STEP * 200,
         Submit("b", 4, 4, 60),
         Submit(tenant, 4, 4, 60),
     ]
@@ -105,7 +101,7 @@ def test_coming_back_during_the_last_step_of_the_own_queue_banks_no_credit() -> 
 
 
 ROOMY = Capacity(blocks=100, block_size=1, max_sequences=2, tokens_per_step=200)
-FIFTY_STEPS: Program = [Plan(), Commit()] * 50
+FIFTY_STEPS: Program = STEP * 50
 TAKEN_IN_ONE_PLAN: Program = [
     *(Submit("b", 1, 50), Submit("x", 1, 50), Submit("a", 1, 1), Submit("b", 1, 50)),
     *FIFTY_STEPS,

@@ -25,6 +25,7 @@ from fairq import (
 )
 from fairq.testing import max_min
 from property_tests.effort import part
+from property_tests.programs import sampled
 
 Shares = dict[str, Fraction]
 NAMES = "abcdef"
@@ -209,8 +210,7 @@ class Served:
             paid = max(self.paid.get(id_, 0), min(end, self.prompts[id_]))
             self.service[self.tenants[id_]] += paid - self.paid.get(id_, 0)
             self.paid[id_] = paid
-        sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
-        tokens = dict.fromkeys([*plan.decodes, *sampling], 1)
+        tokens = dict.fromkeys(sampled(plan), 1)
         for id_ in tokens:
             self.service[self.tenants[id_]] += 2
         self.kernel.commit(StepResult(plan.step_id, tokens))

@@ -5,8 +5,6 @@ complete: blocks and slots by name, both admissions, preemption, failures, limit
 enough blocks and slack 0 it is virtual token counters, to the token.
 """
 
-from collections.abc import Iterable
-
 import attrs
 import pytest
 from hypothesis import event, given
@@ -21,6 +19,7 @@ from property_tests.effort import part
 from property_tests.pair import Pair
 from property_tests.programs import (
     PATIENT,
+    STEP,
     TENANTS,
     Cancel,
     Commit,
@@ -32,6 +31,7 @@ from property_tests.programs import (
     Submit,
     cancels,
     commits,
+    flat,
     programs,
     single,
     submits,
@@ -111,7 +111,6 @@ preempting = st.builds(
 
 # --- programs -----------------------------------------------------------------------
 
-STEP: Program = [Plan(), Commit()]
 undisturbed = st.integers(1, 5).map(lambda count: STEP * count)
 meanwhile = st.lists(st.one_of(submits, cancels), max_size=2)
 answers: st.SearchStrategy[Op] = st.one_of(commits, commits, commits, st.just(Fail()))
@@ -119,10 +118,6 @@ answers: st.SearchStrategy[Op] = st.one_of(commits, commits, commits, st.just(Fa
 
 def around(ops: Program, answer: Op) -> Program:
     return [Plan(), *ops, answer]
-
-
-def flat(parts: Iterable[Iterable[Op]]) -> Program:
-    return [op for part in parts for op in part]
 
 
 meddled_steps = st.builds(around, meanwhile, answers)

@@ -13,9 +13,9 @@ from fairq import Capacity, Policy, Vtc
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._tenant import Tenant
 from property_tests.programs import (
+    STEP,
     Commit,
     Op,
-    Plan,
     Player,
     Program,
     Setting,
@@ -250,7 +250,6 @@ def test_a_kernel_that_runs_satisfies_the_invariant(
     watched.finish()
 
 
-STEP: Program = [Plan(), Commit()]
 ABSENCE: Program = [
     Submit("a", 4, 12, count=4),
     *(STEP * 30),

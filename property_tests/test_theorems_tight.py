@@ -10,7 +10,14 @@ from fractions import Fraction
 import pytest
 
 from fairq import Admission, Capacity, LinearCost, Policy, Vtc
-from property_tests.programs import Cancel, Commit, Plan, Program, Setting, Submit
+from property_tests.programs import (
+    STEP,
+    Cancel,
+    Program,
+    Setting,
+    Submit,
+    flat,
+)
 from property_tests.record import RECORD
 from property_tests.test_fairness import stated
 from property_tests.test_theorems import check_delays
@@ -18,15 +25,11 @@ from property_tests.theorems import claims
 from property_tests.theorems.claims import Level, Rise, Spread, gate_claims, note
 from property_tests.theorems.trial import Trial, units
 from property_tests.theorems.turns import Gate
-from property_tests.theorems.workloads import flat, reserving
+from property_tests.theorems.workloads import reserving
 
 LONG = 50
 """Outputs of a long request; with a prompt of 1 it costs 2 LONG + 1."""
 ONE_SLOT = Capacity(blocks=8 * LONG, block_size=1, max_sequences=1)
-
-
-def steps(count: int) -> Program:
-    return [Plan(), Commit()] * count
 
 
 def setting(
@@ -51,7 +54,7 @@ def setting(
 ALTERNATING = [
     *(Submit(tenant, 1, LONG) for tenant in "gffg"),
     *(Submit(tenant, 1, LONG) for tenant in "fg"),
-    *steps(3 * LONG),
+    *STEP * (3 * LONG),
 ]
 
 
@@ -90,9 +93,9 @@ def passing(rounds: int, prompt: int, max_tokens: int) -> Program:
         Submit("g", prompt, max_tokens, turns),
         Submit("f", prompt, max_tokens, 2 * turns + 1),
         Submit("g", small, stays + 1),
-        *steps(turns * max_tokens),
+        *STEP * (turns * max_tokens),
         Cancel(1),
-        *steps(2 * turns * max_tokens),
+        *STEP * (2 * turns * max_tokens),
     ]
 
 
@@ -120,11 +123,11 @@ MEMBERS = 31
 # what g has paid, and has still to get nearly all of what it was committed to.
 LIFTED = [
     Submit("f", 1, LONG, MEMBERS),
-    *steps(1),
+    *STEP,
     Submit("g", 2 * LONG * MEMBERS, 1, 2),
-    *steps(1),
+    *STEP,
     Submit("f", 1, LONG),
-    *steps(LONG - 2),
+    *STEP * (LONG - 2),
 ]
 NARROW = Capacity(
     blocks=8_000, block_size=1, max_sequences=MEMBERS + 1, tokens_per_step=MEMBERS + 1
@@ -167,11 +170,11 @@ def test_whoever_comes_back_can_get_three_commitments_more() -> None:
     three, four = Rise(claims.three_commitments), Rise(claims.four_jumps)
     trial = Trial(run, three, four)
 
-    trial.play([Submit("k", 1, 4 * LONG), Submit("g", 1, LONG), *steps(1)])
+    trial.play([Submit("k", 1, 4 * LONG), Submit("g", 1, LONG), *STEP])
     trial.play([Submit("f", LONG, 1, 2), Submit("h", LONG, 1)])
-    trial.play([Submit("f", pool, 1), Submit("h", pool, 1), *steps(LONG - 1)])
-    trial.play([Submit("k", 1, 4 * LONG), Submit("g", 1, LONG, 3), *steps(1)])
-    trial.play([Cancel(6), *steps(2 * LONG)])
+    trial.play([Submit("f", pool, 1), Submit("h", pool, 1), *STEP * (LONG - 1)])
+    trial.play([Submit("k", 1, 4 * LONG), Submit("g", 1, LONG, 3), *STEP])
+    trial.play([Cancel(6), *STEP * (2 * LONG)])
 
     assert Fraction(9, 10) < note("Gate, against who does not wait", three)
     assert Fraction(7, 10) < note("T3 backlogged against any", four)
@@ -199,7 +202,7 @@ def test_t4_is_used_but_for_one_prompt() -> None:
 
     trial.play([Submit("g", 2, LONG), Submit("f", 1, LONG // 2)])
     trial.play([Submit("f", 1, LONG, 2), Submit("g", 2, LONG)])
-    trial.play(steps(LONG + LONG // 2 + LONG))
+    trial.play(STEP * (LONG + LONG // 2 + LONG))
 
     assert Fraction(9, 10) < note("T4 weights", claim)
 
@@ -208,8 +211,8 @@ def test_t11_a_request_can_wait_for_two_jumps_of_another() -> None:
     """f has got its commitment; then g draws level, is older, and goes once more."""
     trial = Trial(reserving(ONE_SLOT))
 
-    trial.play([Submit("f", 1, LONG), Submit("g", 1, LONG, 3), *steps(LONG)])
-    trial.play([Submit("f", 1, LONG), *steps(2 * LONG)])
+    trial.play([Submit("f", 1, LONG), Submit("g", 1, LONG, 3), *STEP * LONG])
+    trial.play([Submit("f", 1, LONG), *STEP * (2 * LONG)])
 
     ratio = check_delays(trial)
     RECORD.ratio("T11 delay until dispatch", ratio, generated=False)
@@ -229,7 +232,7 @@ def test_the_larger_of_two_terms_is_too_little_where_prompts_cost_more() -> None
         )
 
     run = setting(ONE_SLOT, cost=LinearCost(prompt=2.0, output=1.0))
-    program = [Submit("f", 9, 9, 2), Submit("g", 9, 9), *steps(9)]
+    program = [Submit("f", 9, 9, 2), Submit("g", 9, 9), *STEP * 9]
     Trial(run, Level(claims.counter, lambda t, _i, _j: claims.jumps(t))).play(program)
 
     with pytest.raises(AssertionError):
@@ -248,7 +251,7 @@ def test_the_size_of_the_pool_is_no_bound_for_what_is_committed() -> None:
     run = Setting(capacity, policy, misled=True)
     harmonic: Program = [Submit("f", 1, pool // part) for part in range(1, 7)]
     program = flat([harmonic, [Submit("f", 1, 1), Submit("g", pool - 1, 1)]])
-    program += steps(pool)
+    program += STEP * pool
 
     Trial(run, Level(claims.counter, claims.one_jump)).play(program)
 

@@ -59,6 +59,9 @@ class Witness:
     without a block, a chunk that leaves a gap, a token that was lost, and so on. Each
     step costs O(batch and its tables) in time; every token produced is kept.
 
+    Its tokens depend on the number of a request, so ``check_backend`` passes it only
+    with ``deterministic=False``.
+
         witness = Witness(capacity)
         events = kernel.commit(witness.step(plan))
 

@@ -23,6 +23,7 @@ from fairq import (
     StepResult,
 )
 from fairq_backends.simulated import SimulatedBackend, token_at, token_key
+from property_tests.programs import sampled
 
 # --- what readers do ----------------------------------------------------------------
 
@@ -222,8 +223,7 @@ def call_for_exit(plan: StepPlan) -> object:
 
 
 def answer(plan: StepPlan, extra: int = 0) -> dict[RequestId, int]:
-    sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
-    tokens = dict.fromkeys([*plan.decodes, *sampling], 1)
+    tokens = dict.fromkeys(sampled(plan), 1)
     if extra:
         tokens[RequestId(extra)] = 1
     return tokens

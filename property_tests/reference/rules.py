@@ -1,6 +1,7 @@
 """What holds for a whole run: capacity, prices, order and limits."""
 
 from fractions import Fraction
+from functools import cached_property
 
 import attrs
 
@@ -35,7 +36,7 @@ class Rules:
         """The batch never has more members than the budget has tokens."""
         return min(self.sequences, self.budget)
 
-    @property
+    @cached_property
     def gate(self) -> Fraction | None:
         """The slack in the unit of counters."""
         return None if self.slack is None else rounded(Fraction(self.slack))

@@ -20,6 +20,7 @@ from property_tests.programs import (
     Program,
     Setting,
     Submit,
+    flat,
     single,
 )
 
@@ -72,10 +73,6 @@ def programs_of(
     crowd = st.lists(single(asked), min_size=4, max_size=6)
     rest = st.lists(parts, min_size=4, max_size=12)
     return st.tuples(crowd, rest).map(lambda both: flat([*both[0], *both[1]]))
-
-
-def flat(parts: Iterable[Iterable[Op]]) -> Program:
-    return [op for part in parts for op in part]
 
 
 cancels = st.builds(Cancel, st.integers(0, 20))

@@ -19,6 +19,7 @@ from fairq import (
     StepResult,
 )
 from property_tests.models import BatchModel, ModelRequest
+from property_tests.programs import sampled
 from property_tests.worlds.world import (
     TENANTS,
     Cancel,
@@ -194,11 +195,7 @@ class State:
 
 def tokens_of(model: BatchModel, plan: StepPlan) -> dict[RequestId, int]:
     """What the backend produces: which one of which request, so a wrong one shows."""
-    sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
-    return {
-        id_: 100 * id_ + len(model.requests[id_].outputs)
-        for id_ in [*plan.decodes, *sampling]
-    }
+    return {id_: 100 * id_ + len(model.requests[id_].outputs) for id_ in sampled(plan)}
 
 
 def members_of(plan: StepPlan) -> list[RequestId]:

@@ -12,6 +12,7 @@ from fairq.engine import Engine, TokenStream, open_engine
 from fairq.plan import StepPlan, StepResult
 from fairq.policy import Policy
 from fairq.request import Request, RequestId
+from fairq.testing._witness import sampled
 
 CAPACITY = Capacity(blocks=64, block_size=4, max_sequences=4, tokens_per_step=64)
 
@@ -53,8 +54,7 @@ class Echo:
         return result
 
     def tokens(self, plan: StepPlan) -> dict[RequestId, int]:
-        ids = [*plan.decodes, *(c.request_id for c in plan.chunks if c.samples)]
-        return {request_id: self.produced.get(request_id, 0) for request_id in ids}
+        return {id_: self.produced.get(id_, 0) for id_ in sampled(plan)}
 
 
 class AsyncEcho(Echo):

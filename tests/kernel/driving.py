@@ -116,3 +116,14 @@ def capacity(
         max_sequences=sequences,
         tokens_per_step=tokens,
     )
+
+
+def busy() -> Loop:
+    """Two that decode, one that prefills, two that wait."""
+    loop = Loop(capacity(sequences=3, tokens=8))
+    loop.submit_many(2, "a", length=3, max_tokens=8)
+    loop.step()
+    loop.submit("b", length=20)
+    loop.submit_many(2, "c")
+    loop.step()
+    return loop

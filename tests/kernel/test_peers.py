@@ -30,6 +30,7 @@ from fairq import (
     Vtc,
 )
 from fairq.kernel import Phase
+from fairq.testing._witness import sampled
 from tests.kernel.driving import Loop
 
 # --- 1: a prompt that can never fit ---------------------------------------------------
@@ -135,9 +136,8 @@ def crowd(admission: Admission, declared: int) -> Outcome:
 
 def ending(loop: Loop, plan: StepPlan) -> list[RequestId]:
     """Who produces its 256th token in this step."""
-    sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
     produced = loop.witness.produced
-    return [i for i in [*plan.decodes, *sampling] if len(produced.get(i, ())) == 255]
+    return [id_ for id_ in sampled(plan) if len(produced.get(id_, ())) == 255]
 
 
 DECLARED = [256, 1024]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from fairq.backend import Capacity
 from fairq.plan import StepPlan, StepResult
 from fairq.request import RequestId
+from fairq.testing._witness import sampled
 
 SECOND = 10**9
 
@@ -40,8 +41,7 @@ class Machine:
             assert isinstance(enter.sampling, dict)
             produced = len(enter.tokens) - enter.prompt_length
             self._left[enter.request_id] = enter.sampling["output_tokens"] - produced
-        sampling = [chunk.request_id for chunk in plan.chunks if chunk.samples]
-        tokens = dict.fromkeys([*plan.decodes, *sampling], 7)
+        tokens = dict.fromkeys(sampled(plan), 7)
         for request_id in tokens:
             self._left[request_id] -= 1
         stopped = tuple(name for name in tokens if self._left[name] == 0)

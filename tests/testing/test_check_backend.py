@@ -40,6 +40,7 @@ from tests.testing.bad_states import (
     StaleTables,
     TooSmall,
 )
+from tests.testing.telling import expect_in_full, told
 
 BAD = BAD_ANSWERS | BAD_STATES
 
@@ -117,9 +118,7 @@ def test_a_capacity_of_one_is_checked_as_far_as_it_goes() -> None:
 
 
 def broken(factory: Callable[[], Good], **options: Any) -> ObligationBroken:  # noqa: ANN401  # those of check_backend
-    with pytest.raises(ObligationBroken) as caught:
-        check_backend(factory, provoke=provoke, **options)
-    return caught.value
+    return told(lambda: check_backend(factory, provoke=provoke, **options))
 
 
 FOUND: dict[type[Good], ObligationBroken] = {}
@@ -134,14 +133,7 @@ def found(kind: type[Good]) -> ObligationBroken:
 
 @pytest.mark.parametrize("kind", BAD, ids=lambda kind: kind.__name__)
 def test_a_bad_backend_is_found_and_told_what_is_wrong(kind: type[Good]) -> None:
-    obligation, said = BAD[kind]
-
-    error = found(kind)
-
-    assert obligation.name == error.obligation.name, str(error)
-    assert said in str(error)
-    assert str(error).startswith(f"{kind.__name__} breaks an obligation: ")
-    assert obligation.advice in str(error)
+    expect_in_full(found(kind), kind, *BAD[kind])
 
 
 def test_every_obligation_has_a_backend_that_breaks_it() -> None:

@@ -77,6 +77,21 @@ def test_a_provocation_that_does_nothing_is_found() -> None:
     assert caught.value.obligation is owed.PROVOKED
 
 
+def test_when_a_provocation_raises_no_backend_is_left_open() -> None:
+    made: list[Good] = []
+
+    def make() -> Good:
+        made.append(Good())
+        return made[-1]
+
+    def refuse(_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        check_backend(make, provoke=refuse)
+    assert [1] * len(made) == [backend.closed for backend in made]
+
+
 def test_what_was_not_checked_is_returned_and_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ from tests.testing.bad_states import (
     StartsAtZero,
     TooSmall,
 )
+from tests.testing.telling import told
 
 ANSWERS: list[type[Good]] = [
     *(AnswersForEver, CountsSteps, FloatTime, LosesOne, OneMapping, PopsDecodes),
@@ -54,9 +55,7 @@ STATES: list[type[Good]] = [
 
 
 def broken(factory: Callable[[], Good], **options: Any) -> ObligationBroken:  # noqa: ANN401  # those of check_backend
-    with pytest.raises(ObligationBroken) as caught:
-        check_backend(factory, **options)
-    return caught.value
+    return told(lambda: check_backend(factory, **options))
 
 
 def note(error: ObligationBroken) -> str:
@@ -234,11 +233,10 @@ CALLS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("call", CALLS)
 def test_the_call_that_plays_it_again_is_said(call: str) -> None:
-    with pytest.raises(ObligationBroken) as caught:
-        CALLS[call]()
+    error = told(CALLS[call])
 
     said = f"The run. Save it as bug.txt, and this plays it again:\n    {call}\n\n"
-    assert note(caught.value).startswith(said)
+    assert note(error).startswith(said)
 
 
 def test_what_to_do_names_the_call() -> None:

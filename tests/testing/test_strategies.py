@@ -22,12 +22,10 @@ from fairq import (
     Request,
     RequestRejected,
     StepPlan,
-    UsageError,
     Vtc,
 )
 from fairq.sim import Job, Trace, simulate
 from fairq.testing import (
-    Commit,
     Fail,
     Journal,
     Plans,
@@ -144,6 +142,11 @@ def test_policies_without_a_capacity_fit_every_one(
 @given(policies(disciplines=st.just(Fcfs())))
 def test_policies_take_the_disciplines_they_are_given(policy: Policy) -> None:
     assert Fcfs() == policy.discipline
+
+
+def test_a_discipline_that_is_no_strategy_is_refused_when_it_is_drawn() -> None:
+    with pytest.raises(InvalidArgument):
+        smallest(policies(disciplines=Vtc()))  # type: ignore[arg-type]  # wrong types are the test
 
 
 @steady
@@ -345,101 +348,3 @@ def test_plans_print_as_a_scenario_that_makes_them_again(drawn: Plans) -> None:
     assert drawn == pasted
     assert drawn.journal == pasted.journal
     assert len(repr(drawn)) < 4000
-
-
-# --- arguments ------------------------------------------------------------------------
-
-WRONG: dict[str, Callable[[], object]] = {
-    "requests: tenants must be names, at least one; got [].": (
-        lambda: requests(tenants=[])
-    ),
-    "requests: tenants must be names, at least one; got 'pro'.": (
-        lambda: requests(tenants="pro")
-    ),
-    "requests: tenants must be names, at least one; got [''].": (
-        lambda: requests(tenants=[""])
-    ),
-    "requests: max_prompt must be an integer >= 1; got 0.": (
-        lambda: requests(max_prompt=0)
-    ),
-    "requests: max_tokens must be an integer >= 1; got 1.5.": (
-        lambda: requests(max_tokens=1.5)  # type: ignore[arg-type]  # wrong types are the test
-    ),
-    "requests: vocabulary must be an integer >= 1 and <= 2147483648; got 2147483649.": (
-        lambda: requests(vocabulary=2**31 + 1)
-    ),
-    "capacities: min_blocks must be an integer >= 1; got 0.": (
-        lambda: capacities(min_blocks=0)
-    ),
-    "capacities: max_blocks must be an integer >= 4; got 3.": (
-        lambda: capacities(max_blocks=3)
-    ),
-    "capacities: block_sizes must not be empty; got ().": (
-        lambda: capacities(block_sizes=())
-    ),
-    "capacities: block_sizes must be an integer >= 1; got 0.": (
-        lambda: capacities(block_sizes=[4, 0])
-    ),
-    "capacities: max_sequences must be an integer >= 1; got True.": (
-        lambda: capacities(max_sequences=True)
-    ),
-    "capacities: max_tokens_per_step must be an integer >= 1; got 0.": (
-        lambda: capacities(max_tokens_per_step=0)
-    ),
-    "policies: tenants must be names, at least one; got ().": (
-        lambda: policies(tenants=())
-    ),
-    "traces: tenants must be names, at least one; got ().": lambda: traces(tenants=()),
-    "traces: max_jobs must be an integer >= 1; got 0.": lambda: traces(max_jobs=0),
-    "traces: max_prompt must be an integer >= 1; got 0.": lambda: traces(max_prompt=0),
-    "traces: max_tokens must be an integer >= 1; got 0.": lambda: traces(max_tokens=0),
-    "traces: seconds must be a finite number >= 0; got -1.": (
-        lambda: traces(seconds=-1)
-    ),
-    "journals: max_moves must be an integer >= 1; got 0.": (
-        lambda: journals(max_moves=0)
-    ),
-    "journals: vocabulary must be an integer >= 1 and <= 2147483648; got 0.": (
-        lambda: plans(vocabulary=0)
-    ),
-    "journals: capacity must be a Capacity; got int.": lambda: journals(capacity=4),  # type: ignore[arg-type]  # as above
-    "journals: policy must be a Policy; got str.": lambda: plans(policy="vtc"),  # type: ignore[arg-type]  # as above
-}
-
-
-@pytest.mark.parametrize("message", WRONG)
-def test_an_argument_out_of_its_range_is_refused_at_once(message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        WRONG[message]()
-    assert message == str(caught.value)
-
-
-def test_a_discipline_that_is_no_strategy_is_refused_when_it_is_drawn() -> None:
-    with pytest.raises(InvalidArgument):
-        smallest(policies(disciplines=Vtc()))  # type: ignore[arg-type]  # as above
-
-
-# --- plans as values ------------------------------------------------------------------
-
-
-def test_plans_are_a_tuple_that_can_be_pickled() -> None:
-    import pickle
-
-    drawn = Plans(record("kernel\nsubmit count=2\nrun\n"))
-    copy = pickle.loads(pickle.dumps(drawn))  # noqa: S301  # our own bytes
-    assert isinstance(drawn, tuple)
-    assert drawn == copy == drawn.journal.plans
-    assert drawn.journal == copy.journal
-
-
-def test_decodes_of_plans_do_not_change() -> None:
-    drawn = Plans(record("kernel\nsubmit count=2\nsubmit max_tokens=9\nrun\n"))
-    sizes = [len(plan.decodes) for plan in drawn]
-    assert [0, 3, 3, 3, 1, 1, 1, 1, 1] == sizes
-
-
-def test_a_step_that_failed_is_not_among_the_plans() -> None:
-    drawn = Plans(record("kernel\nsubmit\nplan\nfail\nrun\n"))
-    assert [1, 2, 3, 4] == [plan.step_id for plan in drawn]
-    calls = [noted.call for noted in drawn.journal.calls]
-    assert 4 == sum(isinstance(call, Commit) for call in calls)

@@ -1,6 +1,7 @@
 """The witness finds what a backend could not execute; receipts what nobody may hear."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ from fairq import (
     TokenIds,
 )
 from fairq.sim import Job, Trace, simulate
-from fairq.testing import Receipts, Witness
+from fairq.testing import ObligationBroken, Receipts, Witness, check_backend
 
 ROOM = Capacity(blocks=16, block_size=2, max_sequences=2, tokens_per_step=16)
 ZERO, ONE = RequestId(0), RequestId(1)
@@ -50,6 +51,16 @@ def test_a_witness_is_a_backend() -> None:
     run = simulate(Trace("one", (Job("a", 0.0, 3, 2),)), witness, Policy())
     assert 1 == run.totals.finished
     witness.close()
+
+
+def test_a_witness_is_a_good_backend_whose_tokens_depend_on_more_than_the_request() -> (
+    None
+):
+    make = partial(Witness, Capacity(blocks=20, block_size=4))
+
+    assert check_backend(make, deterministic=False, examples=3).preemptions > 0
+    with pytest.raises(ObligationBroken, match="as it does alone"):
+        check_backend(make, examples=3)
 
 
 def test_tokens_are_made_up_by_request_and_number() -> None:

@@ -77,8 +77,7 @@ class Examiner:
         try:
             result = self._call(deal.plan)
         except Overdue:
-            expected = f"step {plan.step_id} ends within {self._limit_s:g} s"
-            owed.ENDS.broken(self._who, expected, "no answer")
+            self._overdue(plan, "ends")
         except Exception as error:  # noqa: BLE001  # whatever a backend raises
             self._refuse(plan, blame, error)
         self._check_plan(deal)
@@ -97,8 +96,7 @@ class Examiner:
         try:
             result = self._call(deal.plan)
         except Overdue:
-            expected = f"step {plan.step_id} fails within {self._limit_s:g} s"
-            owed.ENDS.broken(self._who, expected, "no answer")
+            self._overdue(plan, "fails")
         except Exception as error:  # noqa: BLE001  # as above
             self._check_plan(deal)
             return raised(error)
@@ -134,6 +132,10 @@ class Examiner:
 
     def _call(self, plan: StepPlan) -> object:
         return self._host.call(lambda: self.backend.step(plan), self._limit_s)
+
+    def _overdue(self, plan: StepPlan, does: str) -> NoReturn:
+        expected = f"step {plan.step_id} {does} within {self._limit_s:g} s"
+        owed.ENDS.broken(self._who, expected, "no answer")
 
     def _refuse(self, plan: StepPlan, blame: Obligation, error: Exception) -> NoReturn:
         expected = f"step {plan.step_id} is executed ({_changes(plan)})"

@@ -16,6 +16,7 @@ from fairq.policy import Policy
 from fairq.request import Request, RequestId
 from fairq.testing._backend import _obligations as owed
 from fairq.testing._backend._bench import Alone, Bench, key_of
+from fairq.testing._backend._host import Overdue
 from fairq.testing._backend._scenario import Heading
 from fairq.testing._obligations import Obligation, ObligationBroken, story
 from fairq.testing._transcript._journal import RecordingKernel
@@ -29,7 +30,8 @@ EASY: Final = Policy(max_failures=PATIENT)
 class Show:
     """Requests on a fresh backend, driven by a kernel that notes what is done.
 
-    A ``with`` block: an obligation that is found broken inside carries the run.
+    A ``with`` block: an obligation that is found broken inside carries the run, and
+    whatever is raised inside, the backend is closed, unless it hangs.
 
     Args:
         bench: What is under examination.
@@ -69,14 +71,13 @@ class Show:
     ) -> None:
         self._bench.tally.steps += self.examiner.steps
         self._bench.tally.preemptions += self.kernel.snapshot().preemptions
-        if isinstance(error, ObligationBroken):
+        if isinstance(error, ObligationBroken) and not hasattr(error, "__notes__"):
             # A run alone goes wrong inside of another, and is the shorter story.
-            if not hasattr(error, "__notes__"):
-                again, heading = self._bench.again, self._heading()
-                error.add_note(story(self.kernel.journal, again, heading))
-            if error.obligation is not owed.ENDS:
-                with suppress(Exception):  # what is wrong was found already
-                    self.examiner.call(self.examiner.backend.close)
+            again, heading = self._bench.again, self._heading()
+            error.add_note(story(self.kernel.journal, again, heading))
+        if isinstance(error, Exception) and not _hangs(error):
+            with suppress(Exception):  # what is wrong was found already
+                self.examiner.call(self.examiner.backend.close)
 
     def _heading(self) -> Heading:
         options = [each.sampling for each in self.requests.values()]
@@ -187,6 +188,12 @@ class Show:
             return f", and ended as {self.ends[id_].value}"
         step = self._when[id_][first]
         return f"; the first that differs is number {first}, from step {step}"
+
+
+def _hangs(error: Exception) -> bool:
+    """Whether the thread of the backend is held up, so that nothing more runs there."""
+    ends = isinstance(error, ObligationBroken) and error.obligation is owed.ENDS
+    return ends or isinstance(error, Overdue)
 
 
 def alone_on(bench: Bench, request: Request) -> Alone:
