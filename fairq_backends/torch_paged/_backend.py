@@ -1,0 +1,259 @@
+"""The executor: checks a plan, applies it, computes, draws, and answers."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import attrs
+import torch
+from torch import Tensor
+
+from fairq import BackendError, Capacity, RequestId, StepPlan, StepResult
+from fairq_backends.llama import (
+    LlamaConfig,
+    Model,
+    Tokenizer,
+    load_model,
+    rope_table,
+)
+from fairq_backends.sampling import check_drawn, draw
+from fairq_backends.torch_paged._batch import Batch
+from fairq_backends.torch_paged._capacity import Sizes, capacity_of
+from fairq_backends.torch_paged._check import Limits, PlanCheck
+from fairq_backends.torch_paged._errors import NAME, is_out_of_memory, refuse
+from fairq_backends.torch_paged._forward import Network
+from fairq_backends.torch_paged._layout import StepLayout
+from fairq_backends.torch_paged._ops import Ops
+from fairq_backends.torch_paged._options import (
+    device_of,
+    dtype_of,
+    kv_dtype_of,
+    mode_of,
+    usual_dtype,
+)
+from fairq_backends.torch_paged._pool import KvPool
+from fairq_backends.torch_paged._shape import Shape
+from fairq_backends.torch_paged._standing import Standing
+from fairq_backends.torch_paged._torch_ops import ExactTorchOps, FastTorchOps
+from fairq_backends.torch_paged._weights import placed
+
+__all__ = ["TorchPagedBackend"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Answer:
+    """What a step computed, before it counts."""
+
+    tokens: dict[RequestId, int]
+    stopped: tuple[RequestId, ...]
+    logits: dict[RequestId, Tensor]
+    layout: StepLayout
+    drawn: Tensor
+    """(R,) int64: the tokens on the device."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class TorchPagedBackend:
+    """A Llama with a paged KV cache, on a CPU or an NVIDIA GPU.
+
+    ``Request.sampling`` is what ``SamplingParams.parse`` takes; None is greedy up to
+    the model's end token. A sequence also ends where the model's context does.
+
+    A step in which everybody decodes touches no request on the host.
+
+    Raises:
+        UsageError: an option is out of its bounds.
+        ModelError: the model cannot be loaded; the message names the file.
+    """
+
+    model: str | Path | Model = attrs.field(
+        repr=lambda it: repr(getattr(it, "name", it))
+    )
+    """A folder or file, a published name such as ``smollm2``, or one that is loaded."""
+
+    dtype: str | None = None
+    """``float32``, ``bfloat16`` or ``float16``, of weights and KV; None for float32 on
+    a CPU and bfloat16 on a GPU. KV is float32 in exact mode on a CPU."""
+
+    mode: str | None = None
+    """``exact``: the logits of a request are the same bits whatever the chunks, the
+    batch and the blocks. ``fast``: what is quickest. None for exact on a CPU and fast
+    on a GPU."""
+
+    device: str = "auto"
+    """``cpu``, ``cuda``, or a GPU where there is one."""
+
+    blocks: int | None = None
+    """KV blocks, >= 1; None for what the free memory has room for."""
+
+    block_size: int = 16
+    """Tokens per block, >= 1."""
+
+    max_sequences: int | None = None
+    """Sequences in the batch at once, >= 1; None for 64 on a CPU, 256 on a GPU."""
+
+    tokens_per_step: int | None = None
+    """Most positions one step computes, >= 1; None for 512 on a CPU, 2,048 on a GPU."""
+
+    debug: bool = False
+    """Fill blocks that nobody holds with NaN, so that a read through a wrong table
+    fails the step. Not for a kernel that keeps blocks for later requests."""
+
+    keep_logits: bool = False
+    """Keep ``logits``."""
+
+    capacity: Capacity = attrs.field(init=False, repr=False)
+    """What it can hold."""
+
+    logits: Mapping[RequestId, Tensor] = attrs.field(
+        init=False, repr=False, factory=dict
+    )
+    """Of the last step, if ``keep_logits``: (vocabulary,) float32 for each token."""
+
+    tokenizer: Tokenizer | None = attrs.field(init=False, repr=False)
+    """The model's, if its files have one."""
+
+    model_name: str = attrs.field(init=False, repr=False)
+    """What the model is called."""
+
+    _network: Network = attrs.field(init=False, repr=False)
+    _batch: Batch = attrs.field(init=False, repr=False)
+    _limits: Limits = attrs.field(init=False, repr=False)
+    _eos: Tensor = attrs.field(init=False, repr=False)
+    _answered: int = attrs.field(init=False, repr=False, default=-1)
+    _closed: bool = attrs.field(init=False, repr=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        device = device_of(self.device)
+        model = self._loaded(device)
+        dtype = dtype_of(self.dtype, model.weights.embedding.dtype)
+        mode = mode_of(self.mode, device)
+        sizes = Sizes(
+            blocks=self.blocks,
+            block_size=self.block_size,
+            max_sequences=self.max_sequences,
+            tokens_per_step=self.tokens_per_step,
+        )
+        kv_dtype = kv_dtype_of(dtype, mode, device)
+        self.capacity = capacity_of(sizes, model.config, kv_dtype, device)
+        self._limits = Limits(
+            capacity=self.capacity,
+            vocab_size=model.config.vocab_size,
+            context_length=model.config.context_length,
+        )
+        self.tokenizer, self.model_name = model.tokenizer, model.name
+        self._eos = torch.tensor(model.config.eos, dtype=torch.int64, device=device)
+        self._build(model, mode, dtype, device)
+
+    @torch.inference_mode()
+    def step(self, plan: StepPlan) -> StepResult:
+        """Execute a plan. If it raises, the backend is as before the plan.
+
+        Raises:
+            BackendError: the plan cannot be carried out, memory ran out, or a logit is
+                no number.
+        """
+        started = time.perf_counter_ns()
+        self._check_turn(plan)
+        arrivals = PlanCheck(plan, self._batch, self._limits).run()
+        with self._batch.changed(plan, arrivals):
+            try:
+                answer = self._compute(plan)
+            except (RuntimeError, MemoryError) as error:
+                if is_out_of_memory(error):
+                    self._no_memory(plan, error)
+                raise
+        # From here on nothing fails.
+        self._batch.advance(plan.chunks, answer.layout, answer.drawn)
+        self.logits = answer.logits
+        self._answered = plan.step_id
+        elapsed_ns = time.perf_counter_ns() - started
+        return StepResult(plan.step_id, answer.tokens, answer.stopped, elapsed_ns)
+
+    def close(self) -> None:
+        """Release the weights and the pool; a step after this is an error."""
+        self._closed = True
+        self._network = self._batch = None  # type: ignore[assignment]  # nobody looks
+        self.logits = {}
+
+    def _loaded(self, device: torch.device) -> Model:
+        if isinstance(self.model, Model):
+            return self.model
+        dtype = dtype_of(self.dtype, usual_dtype(device))
+        return load_model(self.model, dtype=dtype, device=device)
+
+    def _build(
+        self, model: Model, mode: str, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        config, capacity = model.config, self.capacity
+        pool = KvPool.make(
+            layers=config.layers,
+            blocks=capacity.blocks,
+            kv_heads=config.kv_heads,
+            block_size=capacity.block_size,
+            head_dim=config.head_dim,
+            dtype=kv_dtype_of(dtype, mode, device),
+            device=device,
+            debug=self.debug,
+        )
+        standing = Standing.make(
+            slots=capacity.max_sequences,
+            most_blocks=self._limits.most_blocks,
+            null_block=pool.null_block,
+            device=device,
+        )
+        self._batch = Batch(standing, pool)
+        self._network = Network.build(
+            placed(model.weights, dtype, device),
+            self._ops(config, mode, standing.tables),
+            most_rows=capacity.tokens_per_step,
+            most_drawn=capacity.max_sequences,
+        )
+
+    def _ops(self, config: LlamaConfig, mode: str, tables: Tensor) -> Ops:
+        shape = Shape.of(config, self.capacity.block_size)
+        rope = rope_table(config, config.context_length, tables.device)
+        if mode == "exact":
+            return ExactTorchOps.make(shape, config.norm_eps, rope, tables)
+        return FastTorchOps.make(shape, config.norm_eps, rope, tables)
+
+    def _compute(self, plan: StepPlan) -> _Answer:
+        """Draw a token for everybody who is due; nothing is kept but K and V."""
+        batch = self._batch
+        layout = batch.layout(plan.chunks, self._network.ops.padded)
+        logits = self._network.forward(layout, batch.pool)
+        slots = layout.sample_slots
+        positions = layout.positions[layout.sample_rows]
+        drawn = draw(logits, batch.standing.sampling, slots, positions + 1)
+        ended = self._ended(drawn, slots, positions + 1)
+        names = [*batch.order, *(c.request_id for c in plan.chunks if c.samples)]
+        tokens = drawn.tolist()
+        check_drawn(tokens, names, backend=NAME, step_id=plan.step_id)
+        return _Answer(
+            tokens=dict(zip(names, tokens, strict=True)),
+            stopped=tuple(names[index] for index in ended.nonzero()[:, 0].tolist()),
+            logits=dict(zip(names, logits, strict=True)) if self.keep_logits else {},
+            layout=layout,
+            drawn=drawn,
+        )
+
+    def _ended(self, drawn: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
+        sampling = self._batch.standing.sampling
+        asked = sampling.stopped(drawn, slots, positions, self._eos)
+        return asked | (positions + 1 >= self._limits.context_length)
+
+    def _check_turn(self, plan: StepPlan) -> None:
+        if self._closed:
+            refuse(f"Plan {plan.step_id} came after close().", plan.step_id)
+        if plan.step_id <= self._answered:
+            expected = f"a step_id above {self._answered}, the last one answered"
+            refuse(f"Plans need {expected}; got {plan.step_id}.", plan.step_id)
+
+    def _no_memory(self, plan: StepPlan, error: Exception) -> NoReturn:
+        msg = (
+            f"Step {plan.step_id} of {plan.tokens} positions ran out of memory; "
+            "nothing was changed. Give the backend fewer blocks or a smaller "
+            "tokens_per_step."
+        )
+        raise BackendError(msg, backend=NAME, step_id=plan.step_id) from error

@@ -1,0 +1,161 @@
+"""The standing batch on the host: who is in it, and how a plan changes it.
+
+A plan is applied before the step is computed, because the step needs its tables; if the
+step fails it is taken back.
+"""
+
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Seq
+from contextlib import contextmanager
+
+import attrs
+import torch
+from torch import Tensor
+
+from fairq import BlockId, Chunk, RequestId, StepPlan
+from fairq_backends.torch_paged._layout import Span, StepLayout
+from fairq_backends.torch_paged._pool import KvPool
+from fairq_backends.torch_paged._sequence import Sequence
+from fairq_backends.torch_paged._standing import Standing
+
+__all__ = ["Batch"]
+
+
+@attrs.define(eq=False)
+class Batch:
+    """Every sequence that entered and did not leave."""
+
+    standing: Standing
+    pool: KvPool
+    sequences: dict[RequestId, Sequence] = attrs.field(factory=dict)
+    order: list[RequestId] = attrs.field(factory=list)
+    """Who decodes, in the order of joining. Replaced, never changed in place."""
+    slots: Tensor = attrs.field(init=False)
+    """(B,) int64: their slots. Replaced together with ``order``."""
+    tick: int = 0
+    """Steps answered so far."""
+    _least_origin: int = 0
+    """Of those who decode: their longest context is the tick less this."""
+
+    def __attrs_post_init__(self) -> None:
+        self._reorder([])
+
+    @contextmanager
+    def changed(self, plan: StepPlan, arrivals: Seq[Sequence]) -> Iterator[None]:
+        """The batch with leave, grow and enter applied; taken back on an error."""
+        sequences, order = dict(self.sequences), self.order
+        grown: list[Sequence] = []
+        try:
+            self._leave(plan.leave)
+            for request_id, block in plan.grow:
+                grown.append(self._grow(self.sequences[request_id], block))
+            for sequence in arrivals:
+                self._enter(sequence)
+            yield
+        except BaseException:
+            for sequence in grown:
+                sequence.blocks.pop()
+            self.sequences = sequences
+            for sequence in sequences.values():
+                self.standing.place(sequence)
+            self._reorder(order)
+            raise
+
+    def layout(self, chunks: Seq[Chunk], padded: Callable[[int], int]) -> StepLayout:
+        """The rows of a step. O(chunks) on the host; decodes are one gather."""
+        spans, drawn = self._spans(chunks)
+        device = self.slots.device
+        prompts = [
+            self.sequences[chunk.request_id].tokens[chunk.start :][: chunk.length]
+            for chunk in chunks
+        ]
+        rows = len(self.order) + sum(chunk.length for chunk in chunks)
+        blank = torch.zeros(padded(rows) - rows, dtype=torch.int64, device=device)
+        chunk_tokens = _joined(prompts).to(device)
+        chunk_positions = _positions(spans).to(device)
+        last, lengths = self.standing.last[self.slots], self.standing.lengths
+        sampled = torch.tensor([row for row, _ in drawn], dtype=torch.int64)
+        sample_slots = torch.tensor([slot for _, slot in drawn], dtype=torch.int64)
+        decoded = torch.arange(len(self.order), device=device)
+        return StepLayout(
+            tokens=torch.cat([last, chunk_tokens, blank]),
+            positions=torch.cat([lengths[self.slots], chunk_positions, blank]),
+            decode_slots=self.slots,
+            spans=spans,
+            sample_rows=torch.cat([decoded, sampled.to(device)]),
+            sample_slots=torch.cat([self.slots, sample_slots.to(device)]),
+            longest=self.tick - self._least_origin + 1 if self.order else 0,
+            padding=len(blank),
+        )
+
+    def advance(self, chunks: Seq[Chunk], layout: StepLayout, drawn: Tensor) -> None:
+        """The step was computed: chunks are done, and those that drew decode now."""
+        positions = layout.positions[layout.sample_rows]
+        self.standing.advance(layout.sample_slots, positions, drawn)
+        self.tick += 1
+        joining = []
+        for chunk in chunks:
+            sequence = self.sequences[chunk.request_id]
+            sequence.computed = chunk.start + chunk.length
+            if chunk.samples:
+                sequence.origin = self.tick - sequence.known
+                joining.append(chunk.request_id)
+        if joining:
+            self._reorder([*self.order, *joining])
+
+    def _spans(
+        self, chunks: Seq[Chunk]
+    ) -> tuple[tuple[Span, ...], list[tuple[int, int]]]:
+        """The chunks as rows; and row and slot of each that yields a token."""
+        spans, drawn, row = [], [], len(self.order)
+        for chunk in chunks:
+            slot = self.sequences[chunk.request_id].slot
+            spans.append(Span(slot, chunk.start, chunk.length, row))
+            row += chunk.length
+            if chunk.samples:
+                drawn.append((row - 1, slot))
+        return tuple(spans), drawn
+
+    def _leave(self, leave: Seq[RequestId]) -> None:
+        if not leave:
+            return
+        gone = {request_id: self.sequences.pop(request_id) for request_id in leave}
+        self._reorder([each for each in self.order if each not in gone])
+        for sequence in gone.values():
+            self.standing.sampling.clear(sequence.slot)
+        if self.pool.debug:
+            held = {block for each in self.sequences.values() for block in each.blocks}
+            left = [block for each in gone.values() for block in each.blocks]
+            self.pool.release([block for block in left if block not in held])
+
+    def _grow(self, sequence: Sequence, block: BlockId) -> Sequence:
+        self.standing.write_block(sequence.slot, len(sequence.blocks), block)
+        sequence.blocks.append(block)
+        self.pool.claim((block,))
+        return sequence
+
+    def _enter(self, sequence: Sequence) -> None:
+        self.sequences[sequence.request_id] = sequence
+        self.standing.place(sequence)
+        block_size = self.pool.keys.shape[3]
+        # Blocks with cached positions keep what is in them.
+        self.pool.claim(sequence.blocks[-(-sequence.computed // block_size) :])
+
+    def _reorder(self, order: list[RequestId]) -> None:
+        self.order = order
+        decoding = [self.sequences[request_id] for request_id in order]
+        slots = torch.tensor([each.slot for each in decoding], dtype=torch.int64)
+        self.slots = slots.to(self.standing.tables.device)
+        self._least_origin = min((each.origin for each in decoding), default=0)
+
+
+def _joined(prompts: Seq[Tensor]) -> Tensor:
+    if not prompts:
+        return torch.zeros(0, dtype=torch.int64)
+    return torch.cat(list(prompts)).long()
+
+
+def _positions(spans: Seq[Span]) -> Tensor:
+    if not spans:
+        return torch.zeros(0, dtype=torch.int64)
+    return torch.cat([torch.arange(s.start, s.start + s.length) for s in spans])

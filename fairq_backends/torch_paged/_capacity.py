@@ -1,0 +1,79 @@
+"""How much the executor can hold: given, or what memory is left for."""
+
+import os
+from typing import Final
+
+import attrs
+import torch
+
+from fairq import Capacity, UsageError
+from fairq_backends.llama import LlamaConfig
+
+__all__ = ["Sizes", "bytes_per_block", "capacity_of"]
+
+CPU_SHARE: Final = 0.25
+"""Of the memory that is free: others live on that machine too."""
+
+GPU_SHARE: Final = 0.85
+"""Of the memory that is free after the weights; the rest is for a step's own."""
+
+
+@attrs.frozen(kw_only=True)
+class Sizes:
+    """The options of ``Capacity``; None is chosen by the device."""
+
+    blocks: int | None
+    block_size: int
+    max_sequences: int | None
+    tokens_per_step: int | None
+
+
+def bytes_per_block(config: LlamaConfig, block_size: int, dtype: torch.dtype) -> int:
+    """K and V of one block in all layers."""
+    numbers = 2 * config.layers * config.kv_heads * config.head_dim * block_size
+    return numbers * dtype.itemsize
+
+
+def capacity_of(
+    sizes: Sizes, config: LlamaConfig, dtype: torch.dtype, device: torch.device
+) -> Capacity:
+    """The capacity, after the weights were loaded.
+
+    Raises:
+        UsageError: a size is out of its bounds, or not one block fits into memory.
+    """
+    gpu = device.type == "cuda"
+    most = sizes.max_sequences or (256 if gpu else 64)
+    blocks = sizes.blocks
+    if blocks is None:
+        longest = -(-config.context_length // sizes.block_size)
+        blocks = min(_fitting(sizes.block_size, config, dtype, device), most * longest)
+    return Capacity(
+        blocks=blocks,
+        block_size=sizes.block_size,
+        max_sequences=most,
+        tokens_per_step=sizes.tokens_per_step or (2048 if gpu else 512),
+    )
+
+
+def _fitting(
+    block_size: int, config: LlamaConfig, dtype: torch.dtype, device: torch.device
+) -> int:
+    size = bytes_per_block(config, block_size, dtype)
+    free = _free_bytes(device)
+    # One more than the kernel may use is always zero.
+    blocks = free // size - 1
+    if blocks < 1:
+        msg = (
+            f"A block of {block_size} tokens takes {size:,} bytes; "
+            f"{free:,} are free for the pool on {device}. Use a smaller model or dtype."
+        )
+        raise UsageError(msg)
+    return blocks
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * GPU_SHARE)
+    pages = os.sysconf("SC_AVPHYS_PAGES")
+    return int(pages * os.sysconf("SC_PAGE_SIZE") * CPU_SHARE)
