@@ -78,11 +78,20 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree(path))
 
 
+def exported(folder: Path) -> set[str]:
+    """What the ``__all__`` of a package names."""
+    for node in tree(folder / "__init__.py").body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
 @pytest.mark.parametrize("path", [p for p in SOURCE if p.parent != ROOT / "fairq"])
-def test_files_in_folders_are_private(path: Path) -> None:
+def test_files_in_folders_are_private_or_exported(path: Path) -> None:
     public = ("__init__.py", "__main__.py")
     single = path.parent.name == "fairq_backends"  # each file is one backend
-    assert path.name.startswith("_") or path.name in public or single
+    private = path.name.startswith("_") or path.name in public or single
+    assert private or path.stem in exported(path.parent)
 
 
 FACADES = [p for p in SOURCE if p.name == "__init__.py" and "__all__" in p.read_text()]

@@ -23,6 +23,7 @@ from fairq_backends.torch_paged._capacity import Sizes, capacity_of
 from fairq_backends.torch_paged._check import Limits, PlanCheck
 from fairq_backends.torch_paged._errors import NAME, is_out_of_memory, refuse
 from fairq_backends.torch_paged._forward import Network
+from fairq_backends.torch_paged._graphs import Graphs, cuda_capture
 from fairq_backends.torch_paged._layout import StepLayout
 from fairq_backends.torch_paged._ops import Ops
 from fairq_backends.torch_paged._options import (
@@ -36,6 +37,7 @@ from fairq_backends.torch_paged._pool import KvPool
 from fairq_backends.torch_paged._shape import Shape
 from fairq_backends.torch_paged._standing import Standing
 from fairq_backends.torch_paged._torch_ops import ExactTorchOps, FastTorchOps
+from fairq_backends.torch_paged._triton_ops import TritonOps
 from fairq_backends.torch_paged._weights import placed
 
 __all__ = ["TorchPagedBackend"]
@@ -51,6 +53,11 @@ class _Answer:
     layout: StepLayout
     drawn: Tensor
     """(R,) int64: the tokens on the device."""
+
+
+def _kept(names: list[RequestId], logits: Tensor) -> dict[RequestId, Tensor]:
+    # A copy: a replayed graph overwrites its result.
+    return dict(zip(names, logits.clone(), strict=True))
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -96,6 +103,9 @@ class TorchPagedBackend:
     tokens_per_step: int | None = None
     """Most positions one step computes, >= 1; None for 512 on a CPU, 2,048 on a GPU."""
 
+    cuda_graphs: bool = True
+    """On a GPU, replay a captured graph when everybody decodes. Changes no bit."""
+
     debug: bool = False
     """Fill blocks that nobody holds with NaN, so that a read through a wrong table
     fails the step. Not for a kernel that keeps blocks for later requests."""
@@ -117,7 +127,8 @@ class TorchPagedBackend:
     model_name: str = attrs.field(init=False, repr=False)
     """What the model is called."""
 
-    _network: Network = attrs.field(init=False, repr=False)
+    _network: Network | Graphs = attrs.field(init=False, repr=False)
+    _ops: Ops = attrs.field(init=False, repr=False)
     _batch: Batch = attrs.field(init=False, repr=False)
     _limits: Limits = attrs.field(init=False, repr=False)
     _eos: Tensor = attrs.field(init=False, repr=False)
@@ -204,24 +215,40 @@ class TorchPagedBackend:
             device=device,
         )
         self._batch = Batch(standing, pool)
-        self._network = Network.build(
+        self._ops = self._make_ops(config, mode, standing.tables)
+        network = Network.build(
             placed(model.weights, dtype, device),
-            self._ops(config, mode, standing.tables),
+            self._ops,
             most_rows=capacity.tokens_per_step,
             most_drawn=capacity.max_sequences,
         )
+        self._network = self._replayed(network, standing)
 
-    def _ops(self, config: LlamaConfig, mode: str, tables: Tensor) -> Ops:
+    def _make_ops(self, config: LlamaConfig, mode: str, tables: Tensor) -> Ops:
         shape = Shape.of(config, self.capacity.block_size)
         rope = rope_table(config, config.context_length, tables.device)
+        if tables.device.type == "cuda":
+            return TritonOps(
+                shape=shape,
+                norm_eps=config.norm_eps,
+                rope=rope,
+                tables=tables,
+                exact=mode == "exact",
+            )
         if mode == "exact":
             return ExactTorchOps.make(shape, config.norm_eps, rope, tables)
         return FastTorchOps.make(shape, config.norm_eps, rope, tables)
 
+    def _replayed(self, network: Network, standing: Standing) -> Network | Graphs:
+        on_gpu = standing.tables.device.type == "cuda"
+        if self.cuda_graphs and on_gpu and isinstance(self._ops, TritonOps):
+            return Graphs(network, self._ops, standing, cuda_capture)
+        return network
+
     def _compute(self, plan: StepPlan) -> _Answer:
         """Draw a token for everybody who is due; nothing is kept but K and V."""
         batch = self._batch
-        layout = batch.layout(plan.chunks, self._network.ops.padded)
+        layout = batch.layout(plan.chunks, self._ops.padded)
         logits = self._network.forward(layout, batch.pool)
         slots = layout.sample_slots
         positions = layout.positions[layout.sample_rows]
@@ -233,7 +260,7 @@ class TorchPagedBackend:
         return _Answer(
             tokens=dict(zip(names, tokens, strict=True)),
             stopped=tuple(names[index] for index in ended.nonzero()[:, 0].tolist()),
-            logits=dict(zip(names, logits, strict=True)) if self.keep_logits else {},
+            logits=_kept(names, logits) if self.keep_logits else {},
             layout=layout,
             drawn=drawn,
         )

@@ -86,7 +86,7 @@ class ExactWork:
         out = qkv.new_zeros(len(qkv), shape.heads, shape.head_dim)
         for part in self.parts:
             part.attend(queries, pool, shape, out)
-        return out.view(len(qkv), -1)
+        return out.flatten(1)
 
 
 def block_rows(group: int, head_dim: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fairq_backends.llama import LlamaWeights
 from fairq_backends.torch_paged._layout import StepLayout
-from fairq_backends.torch_paged._ops import Linear, Ops
+from fairq_backends.torch_paged._ops import Linear, Ops, Work
 from fairq_backends.torch_paged._pool import KvPool
 
 __all__ = ["Network"]
@@ -68,16 +68,20 @@ class Network:
 
         K and V of every row are in the pool afterwards.
         """
+        x = self.rows(layout.tokens, self.ops.prepare(layout), pool)
+        return self._logits(x, layout)
+
+    def rows(self, tokens: Tensor, work: Work, pool: KvPool) -> Tensor:
+        """Tokens (T,) to what the head takes, (T, d); K and V go into the pool."""
         ops = self.ops
-        work = ops.prepare(layout)
-        residual = torch.nn.functional.embedding(layout.tokens, self.embedding)
+        residual = torch.nn.functional.embedding(tokens, self.embedding)
         x = ops.norm(residual, self.layers[0].attention_norm)
         for index, layer in enumerate(self.layers):
             mixed = work.attend(layer.qkv(x), pool.layer(index))
             residual, x = ops.add_norm(layer.output(mixed), residual, layer.mlp_norm)
             mlp = layer.down(layer.gated(x))
             residual, x = ops.add_norm(mlp, residual, self._norm_after(index))
-        return self._logits(x, layout)
+        return x
 
     def _norm_after(self, index: int) -> Tensor:
         following = index + 1

@@ -58,7 +58,7 @@ class Rows:
         """Put K and V into the pool; the turned Q, (rows, Hq, D) float32."""
         shape = self.shape
         rows = len(self.cos)
-        heads = qkv[:rows].view(rows, -1, shape.head_dim)
+        heads = qkv[:rows].view(rows, shape.heads + 2 * shape.kv_heads, shape.head_dim)
         turned = self._turn(heads[:, : shape.heads + shape.kv_heads].float())
         keys = turned[:, shape.heads :].reshape(-1, shape.head_dim)
         values = heads[:, shape.heads + shape.kv_heads :].reshape(-1, shape.head_dim)

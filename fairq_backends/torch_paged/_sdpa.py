@@ -108,7 +108,7 @@ class FastWork:
             first = chunk.span.first_row
             rows = mixed[first : first + chunk.span.length]
             rows.copy_(chunk.attend(queries, pool, shape))
-        return mixed.view(len(mixed), -1)
+        return mixed.flatten(1)
 
 
 def _decodes(layout: StepLayout, shape: Shape, tables: Tensor) -> _Decodes:
