@@ -103,7 +103,8 @@ def _find(name: str) -> EntryPoint:
 
 def _known(name: str, known: Iterable[str], label: str) -> str:
     names = list(known)
-    return f"{label}: {', '.join(names) or 'none'}.{did_you_mean(name, names)}"
+    hint = "" if name in names else did_you_mean(name, names)
+    return f"{label}: {', '.join(names) or 'none'}.{hint}"
 
 
 def _shared(matches: list[EntryPoint]) -> str:

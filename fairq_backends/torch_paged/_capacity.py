@@ -1,6 +1,7 @@
 """How much the executor can hold: given, or what memory is left for."""
 
 import os
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -13,6 +14,8 @@ __all__ = ["Sizes", "bytes_per_block", "capacity_of"]
 
 CPU_SHARE: Final = 0.25
 """Of the memory that is free: others live on that machine too."""
+
+MEMINFO: Final = Path("/proc/meminfo")
 
 GPU_SHARE: Final = 0.85
 """Of the memory that is free after the weights; the rest is for a step's own."""
@@ -75,5 +78,14 @@ def _fitting(
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] * GPU_SHARE)
-    pages = os.sysconf("SC_AVPHYS_PAGES")
-    return int(pages * os.sysconf("SC_PAGE_SIZE") * CPU_SHARE)
+    return int(_available_bytes() * CPU_SHARE)
+
+
+def _available_bytes() -> int:
+    """What Linux could give without swapping; elsewhere, what is free."""
+    try:
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    rows = dict(line.split(":", 1) for line in lines)
+    return int(rows["MemAvailable"].removesuffix("kB")) * 1024

@@ -43,7 +43,8 @@ class PlanCheck:
     gone: dict[RequestId, Sequence] = attrs.field(factory=dict)
     grown: dict[RequestId, int] = attrs.field(factory=dict)
     arrivals: dict[RequestId, Sequence] = attrs.field(factory=dict)
-    slots: dict[int, None] = attrs.field(factory=dict)
+    taken: set[int] = attrs.field(factory=set)
+    """Slots that are not free. Only asked for members, never iterated."""
     computed: dict[RequestId, int] = attrs.field(factory=dict)
 
     def run(self) -> Seq[Sequence]:
@@ -56,6 +57,9 @@ class PlanCheck:
             self._leave(request_id)
         for request_id, block in self.plan.grow:
             self._grow(request_id, block)
+        if self.plan.enter:
+            staying = self.batch.sequences.keys() - self.gone.keys()
+            self.taken = {self.batch.sequences[name].slot for name in staying}
         for enter in self.plan.enter:
             self._enter(enter)
         for chunk in self.plan.chunks:
@@ -80,36 +84,32 @@ class PlanCheck:
         if name in self.arrivals or self._stays(name):
             self._fail(name, "must not be in the batch to enter; it is")
         self._slot(name, enter.slot)
-        self._tokens(enter)
+        self._lengths(enter)
         self._table(name, enter.blocks, len(enter.blocks))
         params = SamplingParams.parse(
             enter.sampling, request_id=name, backend=NAME, step_id=self.plan.step_id
         )
-        self.arrivals[name] = Sequence.entering(enter, params)
+        sequence = Sequence.entering(enter, params)
+        highest, vocabulary = int(sequence.tokens.max()), self.limits.vocab_size
+        if highest >= vocabulary:
+            what = f"needs token ids in 0..{vocabulary - 1}, the model's vocabulary"
+            self._fail(name, f"{what}; got {highest}")
+        self.arrivals[name] = sequence
 
     def _slot(self, request_id: RequestId, slot: int) -> None:
         last = self.limits.capacity.max_sequences - 1
         if not 0 <= slot <= last:
             self._fail(request_id, f"needs a slot in 0..{last}; got {slot}")
-        taken = any(each.slot == slot for each in self._remaining())
-        if taken or slot in self.slots:
+        if slot in self.taken:
             self._fail(request_id, f"needs a free slot; got {slot}, which is taken")
-        self.slots[slot] = None
+        self.taken.add(slot)
 
-    def _remaining(self) -> Seq[Sequence]:
-        sequences = self.batch.sequences
-        return [each for name, each in sequences.items() if name not in self.gone]
-
-    def _tokens(self, enter: Enter) -> None:
+    def _lengths(self, enter: Enter) -> None:
         name, known = enter.request_id, len(enter.tokens)
         longest = self.limits.context_length
         if known >= longest:
             what = f"needs fewer tokens than the model's context of {longest}"
             self._fail(name, f"{what}; got {known}. Shorten the prompt")
-        highest, vocabulary = max(enter.tokens.view), self.limits.vocab_size
-        if highest >= vocabulary:
-            what = f"needs token ids in 0..{vocabulary - 1}, the model's vocabulary"
-            self._fail(name, f"{what}; got {highest}")
         if not 0 <= enter.cached < known:
             self._fail(name, f"needs 0 <= cached < {known}; got {enter.cached}")
         room = len(enter.blocks) * self.limits.capacity.block_size

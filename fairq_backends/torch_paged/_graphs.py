@@ -20,10 +20,10 @@ from fairq_backends.torch_paged._triton_ops import (
     DecodeWork,
     TritonOps,
     TritonWork,
-    covering,
 )
+from fairq_backends.triton_kernels import SEGMENT
 
-__all__ = ["Graphs", "cuda_capture", "padded_batch"]
+__all__ = ["Graphs", "covering", "cuda_capture", "padded_batch"]
 
 Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], object], Tensor]]
 """Takes a function that launches; returns what launches it again, and its result."""
@@ -35,6 +35,14 @@ def padded_batch(count: int) -> int:
         if count <= most:
             return -(-count // step) * step
     return -(-count // 32) * 32
+
+
+def covering(length: int) -> int:
+    """Positions that a graph is made for: ``length``, rounded up to few values."""
+    covered = SEGMENT
+    while covered < length:
+        covered *= 2
+    return covered
 
 
 @attrs.define(eq=False)
@@ -94,7 +102,8 @@ class Graphs:
         device = self.standing.tables.device
         slots = torch.zeros(padded, dtype=torch.int64, device=device)
         live = torch.zeros(padded, dtype=torch.bool, device=device)
-        work = DecodeWork.of(slots, covered, self.ops.shape)
+        lengths = torch.full_like(slots, covered)
+        work = DecodeWork.of(slots, lengths, covered, self.ops.shape)
         graph = _Graph(slots, live, work)
         # While it is captured nobody is live, so that nothing is stored.
         graph.replay, graph.logits = self.capture(lambda: self._decode(graph, pool))

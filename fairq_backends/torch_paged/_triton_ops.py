@@ -31,22 +31,14 @@ from fairq_backends.triton_kernels.work import (
     PartialWork,
     PrefillSpan,
     States,
+    decode_work,
     prefill_items,
-    uniform_work,
 )
 
-__all__ = ["DecodeWork", "TritonOps", "TritonWork", "covering"]
+__all__ = ["DecodeWork", "TritonOps", "TritonWork"]
 
 PREFILL_ROWS: Final = 128
 """Rows of a program that computes a chunk; fewer cannot keep wgmma busy."""
-
-
-def covering(length: int) -> int:
-    """Positions to make lists for: ``length``, rounded up so that it seldom changes."""
-    covered = SEGMENT
-    while covered < length:
-        covered *= 2
-    return covered
 
 
 @attrs.frozen(eq=False)
@@ -56,17 +48,32 @@ class DecodeWork:
     slots: Tensor
     """(B,) int64, the very tensor for which the lists were made."""
     covered: int
-    """Positions up to which the lists serve."""
+    """Positions that the longest of these contexts may have."""
     lists: PartialWork
     states: States
 
     @classmethod
-    def of(cls, slots: Tensor, longest: int, shape: Shape) -> "DecodeWork":
-        """Make lists on the device of ``slots``. A dozen small launches."""
-        covered = covering(longest)
-        lists = uniform_work(slots, covered)
+    def of(
+        cls, slots: Tensor, lengths: Tensor, longest: int, shape: Shape
+    ) -> "DecodeWork":
+        """Make lists on the device. A dozen small launches, and one wait for it.
+
+        Args:
+            slots: (B,) int64: whose.
+            lengths: (B,) int64: positions to cover for each.
+            longest: The largest of them.
+            shape: Heads of the model.
+        """
+        lists = decode_work(slots, lengths)
         states = States.make(lists.slots, shape.heads, shape.head_dim, slots.device)
-        return cls(slots, covered, lists, states)
+        return cls(slots, longest, lists, states)
+
+    @classmethod
+    def lasting(cls, layout: StepLayout, shape: Shape) -> "DecodeWork":
+        """Lists that serve this step, and as many more as a segment is long."""
+        lengths = layout.positions[: layout.decodes] + 1 + SEGMENT
+        longest = layout.longest + SEGMENT
+        return cls.of(layout.decode_slots, lengths, longest, shape)
 
     def serves(self, layout: StepLayout) -> bool:
         """Whether these lists are those of this step."""
@@ -183,7 +190,7 @@ class TritonOps:
         elif self._decodes is not None and self._decodes.serves(layout):
             decodes = self._decodes
         else:
-            decodes = DecodeWork.of(layout.decode_slots, layout.longest, self.shape)
+            decodes = DecodeWork.lasting(layout, self.shape)
             self._decodes = decodes
         chunks = self._chunks(layout.spans) if layout.spans else None
         return TritonWork(self, layout.positions, self._places(layout), decodes, chunks)
