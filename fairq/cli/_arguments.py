@@ -14,6 +14,7 @@ from fairq._closest import did_you_mean
 from fairq.cli._policies import DISCIPLINES
 
 EXACT: Final = "exact"
+LARGEST_ID: Final = 2**31 - 1
 
 
 def whole(minimum: int, unit: str) -> Callable[[str], int]:
@@ -45,6 +46,15 @@ def number(minimum: float, *, exclusive: bool = False) -> Callable[[str], float]
         return value
 
     return parse
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    value = _float(text)
+    if not 0 <= value <= 1:
+        msg = f"expected a number from 0 to 1, got {text!r}."
+        raise ArgumentTypeError(msg)
+    return value
 
 
 def _float(text: str) -> float:
@@ -101,3 +111,22 @@ def picture(text: str) -> Path:
         msg = f"expected a file name that ends in .png, got {text!r}."
         raise ArgumentTypeError(msg)
     return Path(text)
+
+
+def prompt(text: str) -> str:
+    """A text that is not empty."""
+    if not text:
+        msg = "expected a text, got an empty one."
+        raise ArgumentTypeError(msg)
+    return text
+
+
+def token_ids(text: str) -> list[int]:
+    """``1,2,3``: at least one token id."""
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        # Not by int(): it takes "1_000" and digits of every script.
+        if not (part.isascii() and part.isdigit()) or int(part) > LARGEST_ID:
+            msg = f"expected token ids such as 1,2,3, each in 0..2**31-1; got {part!r}."
+            raise ArgumentTypeError(msg)
+    return [int(part) for part in parts]

@@ -44,7 +44,9 @@ def _run(argv: Sequence[str] | None) -> int:
         arguments = parser().parse_args(argv)
     except SystemExit as done:  # --help and --version end the parser this way
         return int(done.code or 0)
-    pictures = getattr(arguments, "plot", None) is not None
+    # A command that always draws says so; its file name may depend on other options.
+    draws = getattr(arguments, "draws", False)
+    pictures = draws or getattr(arguments, "plot", None) is not None
     require(arguments.command, pictures=pictures)
     from fairq.cli._commands import COMMANDS  # noqa: PLC0415  # needs what was required
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 LEAST_S: Final = 0.01
 """Below a hundredth of a second nobody waits; it is where the logarithm starts."""
 
+OVER_A_LINE: Final = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+"""The box of a text that may stand on a line."""
+
+FEW: Final = 100
+"""Up to here dots are drawn large: they do not cover one another."""
+
 
 def draw_service(axes: "Axes", column: Column, heavy: Sequence[str]) -> None:
     """Cumulative service of each tenant; the heaviest in colours of their own."""
@@ -41,13 +47,16 @@ def _line(
 
 def _mark_last_arrival(axes: "Axes", column: Column) -> None:
     axes.axvline(column.last_arrival_s, color=INK, linewidth=1.0, linestyle=":")
+    # The legend is in the upper left corner.
+    late = column.last_arrival_s > column.times_s[-1] / 2
     axes.annotate(
-        "last arrival ",
-        (column.last_arrival_s, 0.97),
+        "last arrival " if late else " last arrival",
+        (column.last_arrival_s, 0.97 if late else 0.72),
         xycoords=("data", "axes fraction"),
-        ha="right",
+        ha="right" if late else "left",
         va="top",
         fontsize=10,
+        bbox=None if late else OVER_A_LINE,
     )
 
 
@@ -72,7 +81,8 @@ def _dots(axes: "Axes", label: str, waits: Waits, colour: str, *, above: bool) -
     if waits.mean_s is None:
         return
     shown = [max(latency, LEAST_S) for latency in waits.latency_s]
-    axes.scatter(waits.arrival_s, shown, s=9, color=colour, alpha=0.5, linewidths=0)
+    size = 9 if len(shown) > FEW else 30
+    axes.scatter(waits.arrival_s, shown, s=size, color=colour, alpha=0.5, linewidths=0)
     axes.axhline(waits.mean_s, color=colour, linewidth=1.6, linestyle=(0, (5, 3)))
     axes.scatter([], [], s=36, color=colour, label=label)
     axes.annotate(
@@ -85,7 +95,7 @@ def _dots(axes: "Axes", label: str, waits: Waits, colour: str, *, above: bool) -
         va="bottom" if above else "top",
         color=colour,
         fontweight="bold",
-        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+        bbox=OVER_A_LINE,
     )
 
 

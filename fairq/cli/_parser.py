@@ -14,6 +14,13 @@ ABOUT: Final = (
     "Token-fair scheduling for LLM serving: replay real traces, and see who got what."
 )
 
+SMALL_MODEL: Final = "smollm2"
+"""What runs when no model is named: small enough for every machine."""
+
+MODEL: Final = "a model's file or folder, or a name that 'fairq models' lists"
+MODES: Final = ("exact", "fast")
+DTYPES: Final = ("float32", "bfloat16")
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports a wrong command line as one line, like every error."""
@@ -31,6 +38,8 @@ def parser() -> Parser:
     _add_demo(_command(commands, "demo", "run a real trace under FCFS and under VTC"))
     _add_replay(_command(commands, "replay", "run traces on a simulated machine"))
     _add_measure(_command(commands, "measure", "report on a log of requests"))
+    _add_generate(_command(commands, "generate", "let a model continue a prompt"))
+    _add_models(_command(commands, "models", "list or fetch published models"))
     _command(commands, "backends", "list the backends that are installed")
     return root
 
@@ -52,12 +61,35 @@ def _command(
 
 
 def _add_demo(command: Parser) -> None:
+    command.set_defaults(draws=True)
+    command.add_argument(
+        "--backend",
+        default="simulated",
+        metavar="NAME",
+        help="who executes the steps; 'torch' serves three tenants on a real model, "
+        "in about a minute on two CPU cores (default: %(default)s)",
+    )
+    command.add_argument(
+        "--model",
+        metavar="PATH|NAME",
+        help=f"for a backend that runs one: {MODEL} (default: {SMALL_MODEL})",
+    )
+    _add_mode(command)
     command.add_argument(
         "--plot",
         type=to.picture,
-        default=Path("fairq-demo.png"),
         metavar="OUT.png",
-        help="where the picture goes (default: %(default)s)",
+        help="where the picture goes (default: fairq-demo.png, or "
+        "fairq-demo-NAME.png for the backend NAME)",
+    )
+
+
+def _add_mode(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--mode",
+        choices=MODES,
+        help="exact: a text does not depend on what else runs; fast: what is quickest "
+        "(default: the backend's)",
     )
 
 
@@ -175,3 +207,71 @@ def _add_measure(command: Parser) -> None:
         "first_token_latency_s, request_latency_s; may be gzipped",
     )
     command.add_argument("--json", type=Path, metavar="OUT", help="write the report")
+
+
+def _add_generate(command: Parser) -> None:
+    command.epilog = (
+        "The last line, on stderr, has the time to the first token and the tokens "
+        "after it by the time after it: that is tokens_per_s in the report."
+    )
+    _add_prompt(command.add_mutually_exclusive_group(required=True))
+    command.add_argument(
+        "--max-tokens",
+        type=to.whole(1, "tokens"),
+        default=64,
+        metavar="N",
+        help="most tokens that are generated (default: %(default)s)",
+    )
+    command.add_argument("--json", type=Path, metavar="OUT", help="write a report")
+    _add_executor(command.add_argument_group("model"))
+    _add_sampling(command.add_argument_group("sampling"))
+
+
+def _add_prompt(group: argparse._ActionsContainer) -> None:
+    for option, kind, metavar, text in (
+        ("--prompt", to.prompt, "TEXT", "continue this text"),
+        ("--prompt-ids", to.token_ids, "1,2,3", "continue these token ids"),
+        ("--chat", to.prompt, "TEXT", "answer this, through the model's chat template"),
+    ):
+        group.add_argument(option, type=kind, metavar=metavar, help=text)
+
+
+def _add_executor(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--backend",
+        default="torch",
+        metavar="NAME",
+        help="who runs the model (default: %(default)s)",
+    )
+    group.add_argument(
+        "--model",
+        default=SMALL_MODEL,
+        metavar="PATH|NAME",
+        help=f"{MODEL}; fetched if it is not here (default: %(default)s)",
+    )
+    group.add_argument(
+        "--dtype", choices=DTYPES, help="of weights and KV (default: the backend's)"
+    )
+    _add_mode(group)
+
+
+def _add_sampling(group: argparse._ActionsContainer) -> None:
+    for option, kind, metavar, text in (
+        ("--temperature", to.number(0), "X", "above 0, tokens are drawn (default: 0)"),
+        ("--top-k", to.whole(0, "tokens"), "K", "among the K most likely; 0 for all"),
+        (
+            "--top-p",
+            to.probability,
+            "P",
+            "among those that together have probability P",
+        ),
+        ("--seed", to.whole(0, "seed"), "S", "another seed, another text (default: 0)"),
+    ):
+        group.add_argument(option, type=kind, metavar=metavar, help=text)
+
+
+def _add_models(command: Parser) -> None:
+    command.set_defaults(action="list")
+    actions = command.add_subparsers(dest="action", metavar="[pull NAME]")
+    pull = _command(actions, "pull", "fetch a model into the cache")
+    pull.add_argument("name", metavar="NAME", help="as 'fairq models' lists it")

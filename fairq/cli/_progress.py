@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+)
 
 Advance = Callable[[int], None]
 
@@ -28,3 +34,19 @@ def bars(total: int) -> Iterator[Callable[[str], Advance]]:
             return lambda done: progress.update(task, completed=done)
 
         yield start
+
+
+@contextmanager
+def byte_bar(label: str) -> Iterator[Callable[[int, int], object]]:
+    """One bar that counts bytes; nothing is shown unless stderr is a terminal.
+
+    Yields:
+        What moves it: a function of bytes done and bytes in all.
+    """
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

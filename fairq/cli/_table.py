@@ -91,15 +91,21 @@ ROWS: Final = (
     _Row("first token, heavy, p99", "s", lambda c: _p99(c.outcome.heavy)),
 )
 
+WINDOWED: Final = ("service difference", "Jain index")
+"""Measured in windows of a minute; without meaning for a run of half a minute."""
 
-def comparison(columns: Sequence[Column]) -> Table:
+SHORT: Final = tuple(row for row in ROWS if not row.label.startswith(WINDOWED))
+"""For short runs."""
+
+
+def comparison(columns: Sequence[Column], rows: Sequence[_Row] = ROWS) -> Table:
     """The runs side by side; fits in 80 columns with two of them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("unit", style="dim", no_wrap=True)
     for column in columns:
         table.add_column(column.heading.upper(), justify="right", no_wrap=True)
-    for row in ROWS:
+    for row in rows:
         cells = [row.figure(column) for column in columns]
         table.add_row(row.label, row.unit, *cells, end_section=row.ends_section)
     return table

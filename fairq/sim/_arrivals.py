@@ -1,6 +1,7 @@
 """Jobs of a trace as requests, each when its time has come."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 import attrs
 
@@ -13,6 +14,9 @@ from fairq.tokens import TokenIds
 
 NS: int = 10**9
 TOKEN_BYTES = 4
+
+MakeRequest = Callable[[int, Job], Request]
+"""Takes a job and its place in the trace, from 0."""
 
 
 @attrs.frozen
@@ -85,3 +89,52 @@ class Prompts:
             if length <= self.SHARED:
                 self._prompts[length] = prompt
         return prompt
+
+
+class Given:
+    """Requests that the caller makes, each held against its job."""
+
+    def __init__(self, make: MakeRequest) -> None:
+        self._make = make
+
+    def request(self, live: Live) -> Request:
+        """The request of a job.
+
+        Raises:
+            UsageError: it is none, or not of the tenant or the length of its job.
+        """
+        request, job = self._make(live.index, live.job), live.job
+        if not isinstance(request, Request):
+            _refuse(live, repr(request))
+        got = (request.tenant, len(request.prompt))
+        if got != (job.client, job.prompt_tokens):
+            _refuse(live, f"{request.tenant!r} with {got[1]}")
+        return request
+
+
+def _refuse(live: Live, got: str) -> NoReturn:
+    msg = (
+        f"simulate: requests must give job {live.index} of the trace a Request of "
+        f"tenant {live.job.client!r} with {live.job.prompt_tokens} prompt tokens; "
+        f"got {got}."
+    )
+    raise UsageError(msg)
+
+
+def source(
+    capacity: Capacity, max_tokens: int | None, make: MakeRequest | None
+) -> Prompts | Given:
+    """Where the requests of a run come from: invented, or the caller's.
+
+    Raises:
+        UsageError: max_tokens is below 1, or was given together with ``make``.
+    """
+    if make is None:
+        return Prompts(capacity, max_tokens)
+    if max_tokens is not None:
+        msg = (
+            f"simulate: requests have a max_tokens each; expected max_tokens=None "
+            f"beside them, got {max_tokens!r}."
+        )
+        raise UsageError(msg)
+    return Given(make)

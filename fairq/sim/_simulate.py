@@ -16,7 +16,7 @@ from fairq.kernel import Idle, Kernel
 from fairq.plan import StepPlan, StepResult
 from fairq.policy import Policy
 from fairq.request import Request, RequestId
-from fairq.sim._arrivals import Arrivals, Live, Prompts
+from fairq.sim._arrivals import Arrivals, Given, Live, MakeRequest, Prompts, source
 from fairq.sim._gap import GapMeter
 from fairq.sim._names import check_weights
 from fairq.sim._recorder import Recorder
@@ -33,6 +33,7 @@ def simulate(
     *,
     max_tokens: int | None = None,
     progress: Progress | None = None,
+    requests: MakeRequest | None = None,
 ) -> Run:
     """Replay a trace under a policy; the backend executes every step.
 
@@ -46,20 +47,26 @@ def simulate(
 
     Args:
         trace: What arrives when.
-        backend: A fresh backend with a plain ``step``; it gets the length of an output
-            as ``sampling={"output_tokens": n}``. The caller closes it.
+        backend: A fresh backend with a plain ``step``. The caller closes it.
         policy: Order, limits, weights and prices.
         max_tokens: What the kernel is told about the length of every output, in tokens,
             >= 1; it cuts longer ones. None tells it the truth.
         progress: Called about 100 times with the number of requests that are over.
+        requests: Makes the request of a job when it arrives, from its place in the
+            trace and the job: real prompts, for a backend that runs a model. Tenant and
+            length of the prompt must be those of the job; how long outputs get is
+            between the request and the backend. None for prompts of zeros, and outputs
+            as long as the trace says, by ``sampling={"output_tokens": n}``.
 
     Raises:
         UsageError: a weight names a tenant that is not in the trace, max_tokens is
-            below 1, or the policy asks for more than the backend has.
+            below 1, the policy asks for more than the backend has, or what ``requests``
+            makes does not fit to its job.
         BackendError: the backend's answer is no ``StepResult``, or its time is below 0.
     """
     check_weights(policy, trace)
-    return _Simulation(trace, backend, policy, max_tokens, progress).run()
+    made = source(backend.capacity, max_tokens, requests)
+    return _Simulation(trace, backend, policy, made, progress).run()
 
 
 class _Simulation:
@@ -70,14 +77,14 @@ class _Simulation:
         trace: Trace,
         backend: Backend,
         policy: Policy,
-        max_tokens: int | None,
+        requests: Prompts | Given,
         progress: Progress | None,
     ) -> None:
         self._kernel = Kernel(backend.capacity, policy)
         self._backend = backend
         self._policy = policy
         self._arrivals = Arrivals(trace.jobs)
-        self._prompts = Prompts(backend.capacity, max_tokens)
+        self._requests = requests
         self._recorder = Recorder(trace.jobs, progress)
         self._gaps = GapMeter(policy)
         self._arrived: list[tuple[RequestId, Request]] = []
@@ -100,7 +107,7 @@ class _Simulation:
     def _submit(self, until_ns: int) -> None:
         """Hand in every job that arrives until then, each at its own time."""
         for job in self._arrivals.until(until_ns):
-            request = self._prompts.request(job)
+            request = self._requests.request(job)
             if request is None:
                 self._recorder.reject(job.index)
             else:

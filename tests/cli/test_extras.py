@@ -12,6 +12,16 @@ NEEDED = (
     'Install them with: pip install "fairq[cli]"\n'
 )
 
+ALL: dict[str, list[str]] = {
+    "demo": [],
+    "replay": ["T"],
+    "measure": ["L"],
+    "generate": ["--prompt", "a"],
+    "models": [],
+    "backends": [],
+}
+"""Every command, with what it cannot do without."""
+
 
 @pytest.fixture
 def no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,10 +34,9 @@ def no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_rich")
-@pytest.mark.parametrize("command", ["demo", "replay", "measure", "backends"])
+@pytest.mark.parametrize("command", ALL)
 def test_without_rich_a_command_says_what_to_install(cli: Cli, command: str) -> None:
-    arguments = {"replay": ["T"], "measure": ["L"]}.get(command, [])
-    ran = cli(command, *arguments)
+    ran = cli(command, *ALL[command])
     assert (ran.code, ran.out) == (2, "")
     assert NEEDED.format(command) == ran.err
 
@@ -49,6 +58,7 @@ def test_tables_and_reports_need_no_matplotlib(
     assert cli("replay", trace, *SMALL, *files).code == 0
     assert cli("measure", log, "--json", tmp_path / "m.json").code == 0
     assert cli("backends").code == 0
+    assert cli("models").code == 0
 
 
 @pytest.mark.usefixtures("no_matplotlib")

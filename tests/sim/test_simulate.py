@@ -7,6 +7,7 @@ from fairq.disciplines import Fcfs, Vtc
 from fairq.errors import BackendError, InvariantError, UsageError
 from fairq.plan import DecodeSet, StepId, StepPlan, StepResult
 from fairq.policy import Admission, Policy
+from fairq.request import Request
 from fairq.sim import Job, Record, Run, Trace, bundled_trace, simulate
 from tests.sim.machine import SECOND, Machine
 
@@ -243,3 +244,81 @@ def test_prompts_are_shared_by_length() -> None:
     simulate(trace(*jobs), machine, FCFS)
     first, second = machine.plans[0].enter
     assert first.tokens == second.tokens
+
+
+# --- requests of the caller -----------------------------------------------------------
+
+
+def made(_index: int, job: Job) -> Request:
+    prompt = range(1, job.prompt_tokens + 1)
+    return Request(
+        tenant=job.client,
+        prompt=prompt,
+        max_tokens=job.output_tokens + 1,
+        sampling={"output_tokens": job.output_tokens},
+    )
+
+
+def test_the_backend_gets_the_requests_of_the_caller() -> None:
+    asked: list[tuple[int, Job]] = []
+
+    def request(index: int, job: Job) -> Request:
+        asked.append((index, job))
+        return made(index, job)
+
+    jobs = (Job("a", 0.0, 3, 2), Job("b", 5.0, 2, 1))
+    machine = Machine()
+    simulate(trace(*jobs), machine, FCFS, requests=request)
+    assert list(enumerate(jobs)) == asked
+    entered = [enter for plan in machine.plans for enter in plan.enter]
+    assert [[1, 2, 3], [1, 2]] == [list(enter.tokens) for enter in entered]
+    assert [{"output_tokens": 2}, {"output_tokens": 1}] == [
+        enter.sampling for enter in entered
+    ]
+
+
+@pytest.mark.parametrize("discipline", [Fcfs(), Vtc()])
+def test_records_gap_and_bound_are_those_of_invented_prompts(
+    discipline: Fcfs | Vtc,
+) -> None:
+    jobs = [Job("ab"[i % 2], i / 9, 5 + i % 40, 1 + i % 7) for i in range(60)]
+    policy = Policy(discipline=discipline, max_sequences=3)
+
+    def exact(index: int, job: Job) -> Request:
+        return attrs.evolve(made(index, job), max_tokens=job.output_tokens)
+
+    given = simulate(trace(*jobs), Machine(), policy, requests=exact)
+    assert simulate(trace(*jobs), Machine(), policy) == given
+
+
+def test_a_request_of_the_caller_that_can_never_fit_is_recorded() -> None:
+    jobs = (Job("a", 0.0, 33, 1), Job("b", 0.0, 10, 1))
+    found = simulate(trace(*jobs), Machine(blocks=2), FCFS, requests=made)
+    assert [True, False] == [record.rejected for record in found.records]
+
+
+@pytest.mark.parametrize(
+    ("request_", "got"),
+    [
+        (Request(tenant="b", prompt=[1, 2], max_tokens=1), "got 'b' with 2."),
+        (Request(tenant="a", prompt=[1], max_tokens=1), "got 'a' with 1."),
+        ([1, 2], "got [1, 2]."),
+    ],
+    ids=["tenant", "length", "kind"],
+)
+def test_a_request_that_is_not_of_its_job_is_refused(
+    request_: Request, got: str
+) -> None:
+    jobs = trace(Job("a", 0.0, 2, 1))
+    with pytest.raises(UsageError) as caught:
+        simulate(jobs, Machine(), FCFS, requests=lambda _index, _job: request_)
+    assert (
+        f"simulate: requests must give job 0 of the trace a Request of tenant 'a' "
+        f"with 2 prompt tokens; {got}"
+    ) == str(caught.value)
+
+
+def test_requests_have_a_max_tokens_of_their_own() -> None:
+    jobs = trace(Job("a", 0.0, 2, 1))
+    with pytest.raises(UsageError, match=r"expected max_tokens=None .*, got 3\."):
+        simulate(jobs, Machine(), FCFS, max_tokens=3, requests=made)
