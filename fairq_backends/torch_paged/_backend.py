@@ -19,7 +19,7 @@ from fairq_backends.llama import (
 )
 from fairq_backends.sampling import check_drawn, draw
 from fairq_backends.torch_paged._batch import Batch
-from fairq_backends.torch_paged._capacity import Sizes, capacity_of
+from fairq_backends.torch_paged._capacity import Sizes, capacity_of, no_room
 from fairq_backends.torch_paged._check import Limits, PlanCheck
 from fairq_backends.torch_paged._errors import NAME, is_out_of_memory, refuse
 from fairq_backends.torch_paged._forward import Network
@@ -198,16 +198,7 @@ class TorchPagedBackend:
         self, model: Model, mode: str, dtype: torch.dtype, device: torch.device
     ) -> None:
         config, capacity = model.config, self.capacity
-        pool = KvPool.make(
-            layers=config.layers,
-            blocks=capacity.blocks,
-            kv_heads=config.kv_heads,
-            block_size=capacity.block_size,
-            head_dim=config.head_dim,
-            dtype=kv_dtype_of(dtype, mode, device),
-            device=device,
-            debug=self.debug,
-        )
+        pool = self._make_pool(config, kv_dtype_of(dtype, mode, device), device)
         standing = Standing.make(
             slots=capacity.max_sequences,
             most_blocks=self._limits.most_blocks,
@@ -223,6 +214,26 @@ class TorchPagedBackend:
             most_drawn=capacity.max_sequences,
         )
         self._network = self._replayed(network, standing)
+
+    def _make_pool(
+        self, config: LlamaConfig, dtype: torch.dtype, device: torch.device
+    ) -> KvPool:
+        capacity = self.capacity
+        try:
+            return KvPool.make(
+                layers=config.layers,
+                blocks=capacity.blocks,
+                kv_heads=config.kv_heads,
+                block_size=capacity.block_size,
+                head_dim=config.head_dim,
+                dtype=dtype,
+                device=device,
+                debug=self.debug,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                no_room(capacity.blocks, config, capacity.block_size, dtype)
+            raise
 
     def _make_ops(self, config: LlamaConfig, mode: str, tables: Tensor) -> Ops:
         shape = Shape.of(config, self.capacity.block_size)

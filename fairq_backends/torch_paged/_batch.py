@@ -59,6 +59,7 @@ class Batch:
             for sequence in sequences.values():
                 self.standing.place(sequence)
             self._reorder(order)
+            self._release_claimed(plan, arrivals)
             raise
 
     def layout(self, chunks: Seq[Chunk], padded: Callable[[int], int]) -> StepLayout:
@@ -123,10 +124,18 @@ class Batch:
         self._reorder([each for each in self.order if each not in gone])
         for sequence in gone.values():
             self.standing.sampling.clear(sequence.slot)
+        self._release([block for each in gone.values() for block in each.blocks])
+
+    def _release_claimed(self, plan: StepPlan, arrivals: Seq[Sequence]) -> None:
+        """What a plan that is taken back claimed."""
+        entered = [block for each in arrivals for block in self._claimed(each)]
+        self._release([*(block for _, block in plan.grow), *entered])
+
+    def _release(self, blocks: Seq[int]) -> None:
+        """Those of these blocks belong to nobody that no sequence holds."""
         if self.pool.debug:
             held = {block for each in self.sequences.values() for block in each.blocks}
-            left = [block for each in gone.values() for block in each.blocks]
-            self.pool.release([block for block in left if block not in held])
+            self.pool.release([block for block in blocks if block not in held])
 
     def _grow(self, sequence: Sequence, block: BlockId) -> Sequence:
         self.standing.write_block(sequence.slot, len(sequence.blocks), block)
@@ -137,9 +146,12 @@ class Batch:
     def _enter(self, sequence: Sequence) -> None:
         self.sequences[sequence.request_id] = sequence
         self.standing.place(sequence)
+        self.pool.claim(self._claimed(sequence))
+
+    def _claimed(self, arrival: Sequence) -> list[BlockId]:
+        """Its blocks but those with cached positions, which keep what is in them."""
         block_size = self.pool.keys.shape[3]
-        # Blocks with cached positions keep what is in them.
-        self.pool.claim(sequence.blocks[-(-sequence.computed // block_size) :])
+        return arrival.blocks[-(-arrival.computed // block_size) :]
 
     def _reorder(self, order: list[RequestId]) -> None:
         self.order = order

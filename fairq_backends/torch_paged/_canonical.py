@@ -10,6 +10,7 @@ The merge of partial softmaxes is that of Milakov and Gimelshein, *Online normal
 calculation for softmax* (2018).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
@@ -110,11 +111,9 @@ def _unit(block_size: int) -> int:
 
 def _widths(segments: Sequence[int]) -> list[int]:
     """How many blocks see each segment; blocks are sorted, so these are the first."""
-    counts = [0] * (segments[0] + 1)
-    for seen in segments:
-        counts[seen] += 1
-    left = list(accumulate(reversed(counts)))[::-1]
-    return left[1:]
+    counts = Counter(segments)  # no loop over blocks in Python
+    held = accumulate(counts[seen] for seen in range(segments[0], 0, -1))
+    return list(held)[::-1]
 
 
 def _cuts(widths: Sequence[int], most: int) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
 import torch
@@ -10,7 +10,7 @@ import torch
 from fairq import Capacity, UsageError
 from fairq_backends.llama import LlamaConfig
 
-__all__ = ["Sizes", "bytes_per_block", "capacity_of"]
+__all__ = ["Sizes", "bytes_per_block", "capacity_of", "no_room"]
 
 CPU_SHARE: Final = 0.25
 """Of the memory that is free: others live on that machine too."""
@@ -46,17 +46,38 @@ def capacity_of(
         UsageError: a size is out of its bounds, or not one block fits into memory.
     """
     gpu = device.type == "cuda"
-    most = sizes.max_sequences or (256 if gpu else 64)
-    blocks = sizes.blocks
-    if blocks is None:
-        longest = -(-config.context_length // sizes.block_size)
-        blocks = min(_fitting(sizes.block_size, config, dtype, device), most * longest)
-    return Capacity(
-        blocks=blocks,
+    given = Capacity(
+        blocks=_or(sizes.blocks, 1),
         block_size=sizes.block_size,
-        max_sequences=most,
-        tokens_per_step=sizes.tokens_per_step or (2048 if gpu else 512),
+        max_sequences=_or(sizes.max_sequences, 256 if gpu else 64),
+        tokens_per_step=_or(sizes.tokens_per_step, 2048 if gpu else 512),
     )
+    if sizes.blocks is not None:
+        return given
+    longest = -(-config.context_length // given.block_size)
+    fitting = _fitting(given.block_size, config, dtype, device)
+    return attrs.evolve(given, blocks=min(fitting, given.max_sequences * longest))
+
+
+def _or(size: int | None, chosen: int) -> int:
+    return chosen if size is None else size
+
+
+def no_room(
+    blocks: int, config: LlamaConfig, block_size: int, dtype: torch.dtype
+) -> NoReturn:
+    """Refuse a pool that memory could not be had for.
+
+    Raises:
+        UsageError: always.
+    """
+    # One block more is always zero.
+    size = (blocks + 1) * bytes_per_block(config, block_size, dtype)
+    msg = (
+        f"blocks={blocks:,} of {block_size} tokens take {size:,} bytes, which could "
+        "not be had. Use fewer, or None for what fits into the free memory."
+    )
+    raise UsageError(msg)
 
 
 def _fitting(

@@ -4,6 +4,7 @@ The lists are read from the package: what is added is checked without a line her
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -39,16 +40,97 @@ def strike_once(backend: object) -> None:
     backend._weather = OneFault(backend, backend._weather)  # type: ignore[assignment]  # all of it that a failing step asks
 
 
-PROVOKE: dict[str, Callable[[Backend], object]] = {"simulated": strike_once}
+def fail_once(backend: object) -> None:
+    """The next step raises as late as it can, with everything computed."""
+    backend._compute = Once(backend)  # type: ignore[attr-defined]  # of a subclass with a __dict__
+
+
+@attrs.define
+class Once:
+    """Stands in the place of ``_compute`` for one call."""
+
+    backend: object
+
+    def __call__(self, *arguments: object) -> object:
+        del self.backend._compute  # type: ignore[attr-defined]  # as above
+        self.backend._compute(*arguments)  # type: ignore[attr-defined]  # as above
+        msg = "provoked"
+        raise RuntimeError(msg)
+
+
+TINY: dict[str, Any] = {
+    "blocks": 12,
+    "block_size": 4,
+    "max_sequences": 4,
+    "tokens_per_step": 8,
+}
+
+
+def tiny(kind: type, **options: object) -> Callable[[], Backend]:
+    """Makes a backend that needs a model, with a small one and little room."""
+    from tests.backends.reference._models import tiny_model
+
+    # A subclass, so that an instance can be made to fail.
+    failing: type = type("Failing", (kind,), {})
+    model = tiny_model()
+    return lambda: failing(model=model, **{**TINY, **options})
+
+
+# Torch is imported inside: the other tests of this file need none.
+
+
+def simulated() -> Callable[[], Backend]:
+    return lambda: load_backend("simulated")
+
+
+def reference() -> Callable[[], Backend]:
+    from fairq_backends.reference import ReferenceBackend
+
+    return tiny(ReferenceBackend)
+
+
+def torch(**options: object) -> Callable[[], Backend]:
+    from fairq_backends.torch_paged import TorchPagedBackend
+
+    return tiny(TorchPagedBackend, device="cpu", **options)
+
+
+FACTORIES: dict[str, Callable[[], Callable[[], Backend]]] = {
+    "simulated": simulated,
+    "reference": reference,
+    "torch": torch,
+}
+"""How each of them is made. A new one without an entry fails the test below."""
+
+PROVOKE: dict[str, Callable[[Backend], object]] = {
+    "simulated": strike_once,
+    "reference": fail_once,
+    "torch": fail_once,
+}
 """How each of them is made to fail once."""
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_backend_keeps_the_step_protocol(name: str) -> None:
-    report = check_backend(lambda: load_backend(name), provoke=PROVOKE[name])
+    # A real model takes longer: fewer generated runs.
+    examples = None if name == "simulated" else 10
+    report = check_backend(FACTORIES[name](), provoke=PROVOKE[name], examples=examples)
 
     assert () == report.not_checked
     assert report.preemptions > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mode": "fast"}, {"debug": True, "block_size": 3}, {"dtype": "bfloat16"}],
+    ids=str,
+)
+def test_the_executor_keeps_it_in_every_mode(options: dict[str, object]) -> None:
+    report = check_backend(
+        torch(**options), provoke=fail_once, examples=5, loops=["asyncio"]
+    )
+
+    assert () == report.not_checked
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 16])
