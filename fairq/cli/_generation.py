@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from fairq.cli._text import Numbers, TextBackend
+from fairq.engine import request_check
 from fairq.kernel import Kernel
 from fairq.plan import StepPlan
 from fairq.request import Request
@@ -53,9 +54,11 @@ def generate_one(
     """Run one request alone; ``heard`` is called with each token when it is there.
 
     Raises:
-        RequestRejected: it is larger than what the backend can hold.
+        RequestRejected: it is larger than what the backend or its model can hold.
+        UsageError: the backend says that it does not understand it.
         BackendError: the backend cannot carry it out.
     """
+    request_check(backend)(request)
     kernel = Kernel(backend.capacity)
     name = kernel.submit(request)
     ids = list[int]()

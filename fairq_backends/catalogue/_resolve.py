@@ -2,9 +2,13 @@
 
 import difflib
 from pathlib import Path
+from typing import Final
 
 from fairq_backends.catalogue._errors import ModelError
 from fairq_backends.catalogue._published import CATALOGUE, Progress
+
+CLOSE: Final = 0.75
+"""How alike a name must be to be offered, 0..1: a letter or two, and no other name."""
 
 
 def resolve(source: str | Path, progress: Progress | None = None) -> Path:
@@ -30,7 +34,7 @@ def resolve(source: str | Path, progress: Progress | None = None) -> Path:
 
 
 def _unknown(given: str) -> str:
-    close = difflib.get_close_matches(given.lower(), list(CATALOGUE), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given.lower(), list(CATALOGUE), n=1, cutoff=CLOSE)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return (
         f"There is no model {given!r}: no such file or folder, and the catalogue has "

@@ -50,9 +50,13 @@ def load_model(
         raise UsageError(msg)
     where = checked_device(device)
     path = resolve(source, progress)
-    if path.is_dir():
-        return _load_folder(path, dtype, where)
-    return _load_gguf(path, dtype, where)
+    load = _load_folder if path.is_dir() else _load_gguf
+    try:
+        return load(path, dtype, where)
+    except MemoryError as error:
+        # Before the weights, whose size is known and named: vocabulary and metadata.
+        msg = f"{path} cannot be read: memory ran out before its weights were begun."
+        raise ModelError(msg, path=path) from error
 
 
 def _load_gguf(path: Path, dtype: torch.dtype, device: torch.device) -> Model:

@@ -8,13 +8,21 @@ import attrs
 import torch
 from torch import Tensor
 
-from fairq import BackendError, Capacity, RequestId, StepPlan, StepResult, UsageError
+from fairq import (
+    BackendError,
+    Capacity,
+    Request,
+    RequestId,
+    StepPlan,
+    StepResult,
+    UsageError,
+)
 from fairq_backends.llama import LlamaWeights, Model, Tokenizer, load_model
 from fairq_backends.reference._check import NAME, PlanCheck
 from fairq_backends.reference._forward import last_hidden
 from fairq_backends.reference._rounded import dtype_of, rounded
 from fairq_backends.reference._sequence import Sequence
-from fairq_backends.sampling import check_drawn
+from fairq_backends.sampling import RequestCheck, check_drawn
 
 
 @attrs.frozen(eq=False)
@@ -51,7 +59,8 @@ class ReferenceBackend:
     """What the weights are rounded to: float32, bfloat16 or float16."""
 
     blocks: int = attrs.field(default=4096, kw_only=True)
-    """KV blocks that the scheduler may plan with, >= 1; nothing stands behind them."""
+    """KV blocks that the scheduler may plan with and share, >= 1; nothing stands behind
+    them, and a cached prefix is computed with the rest of the text."""
 
     block_size: int = attrs.field(default=16, kw_only=True)
     """Tokens per block, >= 1."""
@@ -82,6 +91,7 @@ class ReferenceBackend:
 
     _model: Model = attrs.field(init=False, repr=False)
     _weights: LlamaWeights = attrs.field(init=False, repr=False)
+    _request_check: RequestCheck = attrs.field(init=False, repr=False)
     _batch: dict[RequestId, Sequence] = attrs.field(
         init=False, repr=False, factory=dict
     )
@@ -95,11 +105,26 @@ class ReferenceBackend:
             block_size=self.block_size,
             max_sequences=self.max_sequences,
             tokens_per_step=self.tokens_per_step,
+            prefix_cache=True,
         )
         self._model = _loaded(self.model, dtype)
         self._weights = rounded(self._model.weights, dtype)
         self.tokenizer = self._model.tokenizer
         self.model_name = self._model.name
+        self._request_check = RequestCheck(
+            vocab_size=self._model.config.vocab_size,
+            context_length=self._model.config.context_length,
+        )
+
+    def check(self, request: Request) -> None:
+        """Refuse what no step could run, before it is queued. O(prompt).
+
+        Raises:
+            UsageError: a token id is outside of the vocabulary, or ``sampling`` cannot
+                be understood.
+            RequestRejected: the prompt leaves no room in the model's context.
+        """
+        self._request_check.check(request)
 
     @torch.inference_mode()
     def step(self, plan: StepPlan) -> StepResult:

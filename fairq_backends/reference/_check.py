@@ -1,7 +1,8 @@
 """Refuses plans that make no sense, before anything is computed.
 
-Blocks, slots and ``cached`` are not looked at: a text that is computed from its first
-token has no use for them. ``SimulatedBackend`` checks the protocol to the letter.
+Slots and ``cached`` are not looked at, and blocks only for repetitions: a text that is
+computed from its first token has no use for them. ``SimulatedBackend`` checks the
+protocol to the letter.
 """
 
 from collections.abc import Mapping
@@ -36,8 +37,7 @@ class PlanCheck:
         for request_id in self.plan.leave:
             self._check_known(batch, request_id, "leaves")
             del batch[request_id]
-        for request_id, _ in self.plan.grow:
-            self._check_known(batch, request_id, "grows")
+        self._check_grow(batch)
         for enter in self.plan.enter:
             if enter.request_id in batch:
                 raise self._refusal(enter.request_id, "enters, but is in the batch")
@@ -48,6 +48,14 @@ class PlanCheck:
         for request_id in self.plan.decodes:
             self._check_known(batch, request_id, "decodes")
         return batch
+
+    def _check_grow(self, batch: Mapping[RequestId, Sequence]) -> None:
+        grown = set[RequestId]()
+        for request_id, _ in self.plan.grow:
+            self._check_known(batch, request_id, "grows")
+            if request_id in grown:
+                raise self._refusal(request_id, "grows twice, by one block at most")
+            grown.add(request_id)
 
     def _check_known(
         self, batch: Mapping[RequestId, Sequence], request_id: RequestId, does: str
@@ -62,6 +70,7 @@ class PlanCheck:
             raise self._refusal(chunk.request_id, what)
 
     def _entering(self, enter: Enter) -> Sequence:
+        self._check_sizes(enter)
         vocabulary, room = self.config.vocab_size, self.config.context_length
         highest = max(enter.tokens)
         if highest >= vocabulary:
@@ -77,6 +86,15 @@ class PlanCheck:
             step_id=self.plan.step_id,
         )
         return Sequence.entering(enter, params)
+
+    def _check_sizes(self, enter: Enter) -> None:
+        known, prompt = len(enter.tokens), enter.prompt_length
+        if not 0 < prompt <= known:
+            what = f"needs a prompt of 1..{known} of its {known} tokens; got"
+            raise self._refusal(enter.request_id, f"{what} {prompt}")
+        if len(set(enter.blocks)) < len(enter.blocks):
+            what = f"needs a table without repetition; got {enter.blocks}"
+            raise self._refusal(enter.request_id, what)
 
     def _refusal(self, request_id: RequestId, what: str) -> BackendError:
         msg = f"Request {request_id} {what}."

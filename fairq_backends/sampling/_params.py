@@ -91,6 +91,19 @@ class SamplingParams:
             BackendError: it is something else, has an unknown key, or a value out of
                 its bounds; the message names the request and the key.
         """
+        try:
+            return cls.read(sampling)
+        except UsageError as error:
+            msg = f"Request {request_id}: {error}"
+            raise BackendError(msg, backend=backend, step_id=step_id) from None
+
+    @classmethod
+    def read(cls, sampling: object) -> Self:
+        """As ``parse``, where no step is involved.
+
+        Raises:
+            UsageError: as ``parse``; the message names the key.
+        """
         if isinstance(sampling, cls):
             return sampling
         given = {} if sampling is None else sampling
@@ -101,8 +114,7 @@ class SamplingParams:
         else:
             got = f"{type(sampling).__name__} {sampling!r}"
             problem = f"sampling must be None, a mapping or SamplingParams; got {got}."
-        msg = f"Request {request_id}: {problem}"
-        raise BackendError(msg, backend=backend, step_id=step_id)
+        raise UsageError(problem)
 
 
 # --- checks ---------------------------------------------------------------------------

@@ -9,19 +9,33 @@ import attrs
 import torch
 from torch import Tensor
 
-from fairq import BackendError, Capacity, RequestId, StepPlan, StepResult
+from fairq import (
+    BackendError,
+    Capacity,
+    Request,
+    RequestId,
+    StepPlan,
+    StepResult,
+    UsageError,
+)
 from fairq_backends.llama import (
     LlamaConfig,
+    LlamaWeights,
     Model,
     Tokenizer,
     load_model,
     rope_table,
 )
-from fairq_backends.sampling import check_drawn, draw
+from fairq_backends.sampling import RequestCheck, check_drawn, draw
 from fairq_backends.torch_paged._batch import Batch
-from fairq_backends.torch_paged._capacity import Sizes, capacity_of, no_room
+from fairq_backends.torch_paged._capacity import Sizes, capacity_of
 from fairq_backends.torch_paged._check import Limits, PlanCheck
-from fairq_backends.torch_paged._errors import NAME, is_out_of_memory, refuse
+from fairq_backends.torch_paged._errors import (
+    NAME,
+    is_beyond_repair,
+    is_out_of_memory,
+    refuse,
+)
 from fairq_backends.torch_paged._forward import Network
 from fairq_backends.torch_paged._graphs import Graphs, cuda_capture
 from fairq_backends.torch_paged._layout import StepLayout
@@ -34,6 +48,7 @@ from fairq_backends.torch_paged._options import (
     usual_dtype,
 )
 from fairq_backends.torch_paged._pool import KvPool
+from fairq_backends.torch_paged._room import Room
 from fairq_backends.torch_paged._shape import Shape
 from fairq_backends.torch_paged._standing import Standing
 from fairq_backends.torch_paged._torch_ops import ExactTorchOps, FastTorchOps
@@ -108,7 +123,8 @@ class TorchPagedBackend:
 
     debug: bool = False
     """Fill blocks that nobody holds with NaN, so that a read through a wrong table
-    fails the step. Not for a kernel that keeps blocks for later requests."""
+    fails the step. A block then holds nothing once it is left, so ``capacity`` is
+    without ``prefix_cache``."""
 
     keep_logits: bool = False
     """Keep ``logits``."""
@@ -137,25 +153,46 @@ class TorchPagedBackend:
 
     def __attrs_post_init__(self) -> None:
         device = device_of(self.device)
-        model = self._loaded(device)
-        dtype = dtype_of(self.dtype, model.weights.embedding.dtype)
         mode = mode_of(self.mode, device)
         sizes = Sizes(
             blocks=self.blocks,
             block_size=self.block_size,
             max_sequences=self.max_sequences,
             tokens_per_step=self.tokens_per_step,
+            prefix_cache=not self.debug,
         )
+        model = self._loaded(device)
+        config = model.config
+        dtype = dtype_of(self.dtype, model.weights.embedding.dtype)
         kv_dtype = kv_dtype_of(dtype, mode, device)
-        self.capacity = capacity_of(sizes, model.config, kv_dtype, device)
+        room = Room(config=config, dtype=dtype, kv_dtype=kv_dtype, device=device)
+        with room.for_weights():
+            weights = placed(model.weights, dtype, device)
+        # After the weights: the pool gets what they leave.
+        self.capacity = capacity_of(sizes, config, kv_dtype, device)
         self._limits = Limits(
             capacity=self.capacity,
-            vocab_size=model.config.vocab_size,
-            context_length=model.config.context_length,
+            vocab_size=config.vocab_size,
+            context_length=config.context_length,
         )
         self.tokenizer, self.model_name = model.tokenizer, model.name
-        self._eos = torch.tensor(model.config.eos, dtype=torch.int64, device=device)
-        self._build(model, mode, dtype, device)
+        self._eos = torch.tensor(config.eos, dtype=torch.int64, device=device)
+        with room.for_all(self.capacity):
+            pool = self._make_pool(config, kv_dtype, device)
+            self._build(config, weights, pool, mode)
+
+    def check(self, request: Request) -> None:
+        """Refuse what no step could run, before it is queued. O(prompt).
+
+        Raises:
+            UsageError: a token id is outside of the vocabulary, or ``sampling`` cannot
+                be understood.
+            RequestRejected: the prompt leaves no room in the model's context.
+        """
+        limits = self._limits
+        RequestCheck(
+            vocab_size=limits.vocab_size, context_length=limits.context_length
+        ).check(request)
 
     @torch.inference_mode()
     def step(self, plan: StepPlan) -> StepResult:
@@ -168,15 +205,15 @@ class TorchPagedBackend:
         started = time.perf_counter_ns()
         self._check_turn(plan)
         arrivals = PlanCheck(plan, self._batch, self._limits).run()
-        with self._batch.changed(plan, arrivals):
-            try:
+        try:
+            with self._batch.changed(plan, arrivals):
                 answer = self._compute(plan)
-            except (RuntimeError, MemoryError) as error:
-                if is_out_of_memory(error):
-                    self._no_memory(plan, error)
-                raise
+                self._batch.advance(plan.chunks, answer.layout, answer.drawn)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                self._no_memory(plan, error)
+            raise
         # From here on nothing fails.
-        self._batch.advance(plan.chunks, answer.layout, answer.drawn)
         self.logits = answer.logits
         self._answered = plan.step_id
         elapsed_ns = time.perf_counter_ns() - started
@@ -185,59 +222,59 @@ class TorchPagedBackend:
     def close(self) -> None:
         """Release the weights and the pool; a step after this is an error."""
         self._closed = True
-        self._network = self._batch = None  # type: ignore[assignment]  # nobody looks
-        self.logits = {}
+        self._network = self._batch = self._ops = None  # type: ignore[assignment]  # nobody looks
+        # A loaded model that was passed in belongs to the caller.
+        self.model, self.logits = self.model_name, {}
 
     def _loaded(self, device: torch.device) -> Model:
-        if isinstance(self.model, Model):
-            return self.model
+        model: object = self.model
+        if isinstance(model, Model):
+            return model
+        if not isinstance(model, str | Path):
+            msg = f"model must be a name, a path or a Model; got {model!r}."
+            raise UsageError(msg)
         dtype = dtype_of(self.dtype, usual_dtype(device))
-        return load_model(self.model, dtype=dtype, device=device)
+        return load_model(model, dtype=dtype, device=device)
+
+    def _make_pool(
+        self, config: LlamaConfig, dtype: torch.dtype, device: torch.device
+    ) -> KvPool:
+        return KvPool.make(
+            layers=config.layers,
+            blocks=self.capacity.blocks,
+            kv_heads=config.kv_heads,
+            block_size=self.capacity.block_size,
+            head_dim=config.head_dim,
+            dtype=dtype,
+            device=device,
+            debug=self.debug,
+        )
 
     def _build(
-        self, model: Model, mode: str, dtype: torch.dtype, device: torch.device
+        self, config: LlamaConfig, weights: LlamaWeights, pool: KvPool, mode: str
     ) -> None:
-        config, capacity = model.config, self.capacity
-        pool = self._make_pool(config, kv_dtype_of(dtype, mode, device), device)
+        capacity = self.capacity
         standing = Standing.make(
             slots=capacity.max_sequences,
             most_blocks=self._limits.most_blocks,
             null_block=pool.null_block,
-            device=device,
+            device=pool.keys.device,
         )
         self._batch = Batch(standing, pool)
         self._ops = self._make_ops(config, mode, standing.tables)
         network = Network.build(
-            placed(model.weights, dtype, device),
+            weights,
             self._ops,
             most_rows=capacity.tokens_per_step,
             most_drawn=capacity.max_sequences,
         )
         self._network = self._replayed(network, standing)
 
-    def _make_pool(
-        self, config: LlamaConfig, dtype: torch.dtype, device: torch.device
-    ) -> KvPool:
-        capacity = self.capacity
-        try:
-            return KvPool.make(
-                layers=config.layers,
-                blocks=capacity.blocks,
-                kv_heads=config.kv_heads,
-                block_size=capacity.block_size,
-                head_dim=config.head_dim,
-                dtype=dtype,
-                device=device,
-                debug=self.debug,
-            )
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                no_room(capacity.blocks, config, capacity.block_size, dtype)
-            raise
-
     def _make_ops(self, config: LlamaConfig, mode: str, tables: Tensor) -> Ops:
         shape = Shape.of(config, self.capacity.block_size)
-        rope = rope_table(config, config.context_length, tables.device)
+        # No text is longer than the pool.
+        longest = min(config.context_length, self._limits.positions)
+        rope = rope_table(config, longest, tables.device)
         if tables.device.type == "cuda":
             return TritonOps(
                 shape=shape,
@@ -260,7 +297,8 @@ class TorchPagedBackend:
         """Draw a token for everybody who is due; nothing is kept but K and V."""
         batch = self._batch
         layout = batch.layout(plan.chunks, self._ops.padded)
-        logits = self._network.forward(layout, batch.pool)
+        computed = self._network.forward(layout, batch.pool)
+        logits = computed.logits
         slots = layout.sample_slots
         positions = layout.positions[layout.sample_rows]
         drawn = draw(logits, batch.standing.sampling, slots, positions + 1)
@@ -268,6 +306,7 @@ class TorchPagedBackend:
         names = [*batch.order, *(c.request_id for c in plan.chunks if c.samples)]
         tokens = drawn.tolist()
         check_drawn(tokens, names, backend=NAME, step_id=plan.step_id)
+        self._check_rows(plan, computed.finite)
         return _Answer(
             tokens=dict(zip(names, tokens, strict=True)),
             stopped=tuple(names[index] for index in ended.nonzero()[:, 0].tolist()),
@@ -275,6 +314,24 @@ class TorchPagedBackend:
             layout=layout,
             drawn=drawn,
         )
+
+    def _check_rows(self, plan: StepPlan, finite: Tensor | None) -> None:
+        """Refuse a step in which a row that yields no token is no number.
+
+        Its K and V would be read by those who share the block, and by later steps.
+        """
+        if finite is None or bool(finite.all()):
+            return
+        row = int(finite.logical_not().nonzero()[0])
+        names = [*self._batch.order]
+        for chunk in plan.chunks:
+            names += [chunk.request_id] * chunk.length
+        msg = (
+            f"Request {names[row]}: all that is computed for its prompt must be finite "
+            "numbers; something is NaN or infinite. Use a wider dtype, or check the "
+            "weights of the model."
+        )
+        refuse(msg, plan.step_id)
 
     def _ended(self, drawn: Tensor, slots: Tensor, positions: Tensor) -> Tensor:
         sampling = self._batch.standing.sampling
@@ -294,4 +351,6 @@ class TorchPagedBackend:
             "nothing was changed. Give the backend fewer blocks or a smaller "
             "tokens_per_step."
         )
+        if is_beyond_repair(error):
+            msg += " oneDNN does not recover from this: start the process anew."
         raise BackendError(msg, backend=NAME, step_id=plan.step_id) from error

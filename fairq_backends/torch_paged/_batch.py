@@ -4,6 +4,7 @@ A plan is applied before the step is computed, because the step needs its tables
 step fails it is taken back.
 """
 
+import traceback
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fairq import BlockId, Chunk, RequestId, StepPlan
+from fairq_backends.torch_paged._errors import is_out_of_memory
 from fairq_backends.torch_paged._layout import Span, StepLayout
 from fairq_backends.torch_paged._pool import KvPool
 from fairq_backends.torch_paged._sequence import Sequence
@@ -36,6 +38,8 @@ class Batch:
     """Steps answered so far."""
     _least_origin: int = 0
     """Of those who decode: their longest context is the tick less this."""
+    _stale: bool = False
+    """Whether the slots on the device are not those of ``sequences``."""
 
     def __attrs_post_init__(self) -> None:
         self._reorder([])
@@ -43,7 +47,10 @@ class Batch:
     @contextmanager
     def changed(self, plan: StepPlan, arrivals: Seq[Sequence]) -> Iterator[None]:
         """The batch with leave, grow and enter applied; taken back on an error."""
-        sequences, order = dict(self.sequences), self.order
+        if self._stale:
+            self._place_all()
+        kept = self.sequences, self.order, self.slots, self._least_origin
+        self.sequences = dict(self.sequences)
         grown: list[Sequence] = []
         try:
             self._leave(plan.leave)
@@ -52,15 +59,43 @@ class Batch:
             for sequence in arrivals:
                 self._enter(sequence)
             yield
-        except BaseException:
+        except BaseException as error:
+            if is_out_of_memory(error):
+                # What was computed so far hangs on the frames of the error, and the
+                # kernel keeps that: without this the retry had less memory still.
+                traceback.clear_frames(error.__traceback__)
             for sequence in grown:
                 sequence.blocks.pop()
-            self.sequences = sequences
-            for sequence in sequences.values():
-                self.standing.place(sequence)
-            self._reorder(order)
-            self._release_claimed(plan, arrivals)
+            self.sequences, self.order, self.slots, self._least_origin = kept
+            self._take_back(plan, arrivals)
             raise
+
+    def _take_back(self, plan: StepPlan, arrivals: Seq[Sequence]) -> None:
+        """What a plan changed beside the fields of this class."""
+        # Should memory be out even for this, the next plan begins with it.
+        self._stale = True
+        arrived = {each.request_id for each in arrivals}
+        self._wipe([each for each in plan.chunks if each.request_id not in arrived])
+        self._release_claimed(plan, arrivals)
+        self._place_all()
+
+    def _place_all(self) -> None:
+        for sequence in self.sequences.values():
+            self.standing.place(sequence)
+        self._stale = False
+
+    def _wipe(self, chunks: Seq[Chunk]) -> None:
+        """Zero what a failed step wrote behind the computed positions of who stays.
+
+        It may be NaN, and a shorter chunk reads it as masked: 0 times NaN is NaN. Who
+        arrived claims its blocks anew; a decode writes its position before it reads.
+        """
+        size = self.pool.keys.shape[3]
+        for chunk in chunks:
+            sequence = self.sequences[chunk.request_id]
+            first, offset = divmod(sequence.computed, size)
+            end = -(-(chunk.start + chunk.length) // size)
+            self.pool.wipe(sequence.blocks[first:end], offset)
 
     def layout(self, chunks: Seq[Chunk], padded: Callable[[int], int]) -> StepLayout:
         """The rows of a step. O(chunks) on the host; decodes are one gather."""
@@ -90,19 +125,22 @@ class Batch:
         )
 
     def advance(self, chunks: Seq[Chunk], layout: StepLayout, drawn: Tensor) -> None:
-        """The step was computed: chunks are done, and those that drew decode now."""
-        positions = layout.positions[layout.sample_rows]
-        self.standing.advance(layout.sample_slots, positions, drawn)
-        self.tick += 1
-        joining = []
-        for chunk in chunks:
-            sequence = self.sequences[chunk.request_id]
-            sequence.computed = chunk.start + chunk.length
-            if chunk.samples:
-                sequence.origin = self.tick - sequence.known
-                joining.append(chunk.request_id)
+        """The step was computed: chunks are done, and those that drew decode now.
+
+        If it raises, nothing of that has happened.
+        """
+        joining = [chunk.request_id for chunk in chunks if chunk.samples]
+        for request_id in joining:
+            sequence = self.sequences[request_id]
+            sequence.origin = self.tick + 1 - sequence.known
         if joining:
             self._reorder([*self.order, *joining])
+        positions = layout.positions[layout.sample_rows]
+        self.standing.advance(layout.sample_slots, positions, drawn)
+        # From here on nothing fails.
+        self.tick += 1
+        for chunk in chunks:
+            self.sequences[chunk.request_id].computed = chunk.start + chunk.length
 
     def _spans(
         self, chunks: Seq[Chunk]
@@ -138,9 +176,9 @@ class Batch:
             self.pool.release([block for block in blocks if block not in held])
 
     def _grow(self, sequence: Sequence, block: BlockId) -> Sequence:
+        self.pool.claim((block,))
         self.standing.write_block(sequence.slot, len(sequence.blocks), block)
         sequence.blocks.append(block)
-        self.pool.claim((block,))
         return sequence
 
     def _enter(self, sequence: Sequence) -> None:
@@ -149,15 +187,14 @@ class Batch:
         self.pool.claim(self._claimed(sequence))
 
     def _claimed(self, arrival: Sequence) -> list[BlockId]:
-        """Its blocks but those with cached positions, which keep what is in them."""
+        """Its blocks but the cached ones, which others may have and nobody clears."""
         block_size = self.pool.keys.shape[3]
-        return arrival.blocks[-(-arrival.computed // block_size) :]
+        return arrival.blocks[arrival.computed // block_size :]
 
     def _reorder(self, order: list[RequestId]) -> None:
-        self.order = order
         decoding = [self.sequences[request_id] for request_id in order]
         slots = torch.tensor([each.slot for each in decoding], dtype=torch.int64)
-        self.slots = slots.to(self.standing.tables.device)
+        self.order, self.slots = order, slots.to(self.standing.tables.device)
         self._least_origin = min((each.origin for each in decoding), default=0)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import attrs
 import torch
@@ -10,7 +10,7 @@ import torch
 from fairq import Capacity, UsageError
 from fairq_backends.llama import LlamaConfig
 
-__all__ = ["Sizes", "bytes_per_block", "capacity_of", "no_room"]
+__all__ = ["Sizes", "bytes_per_block", "capacity_of"]
 
 CPU_SHARE: Final = 0.25
 """Of the memory that is free: others live on that machine too."""
@@ -23,12 +23,13 @@ GPU_SHARE: Final = 0.85
 
 @attrs.frozen(kw_only=True)
 class Sizes:
-    """The options of ``Capacity``; None is chosen by the device."""
+    """What ``Capacity`` is made of; None is chosen by the device."""
 
     blocks: int | None
     block_size: int
     max_sequences: int | None
     tokens_per_step: int | None
+    prefix_cache: bool
 
 
 def bytes_per_block(config: LlamaConfig, block_size: int, dtype: torch.dtype) -> int:
@@ -51,6 +52,7 @@ def capacity_of(
         block_size=sizes.block_size,
         max_sequences=_or(sizes.max_sequences, 256 if gpu else 64),
         tokens_per_step=_or(sizes.tokens_per_step, 2048 if gpu else 512),
+        prefix_cache=sizes.prefix_cache,
     )
     if sizes.blocks is not None:
         return given
@@ -61,23 +63,6 @@ def capacity_of(
 
 def _or(size: int | None, chosen: int) -> int:
     return chosen if size is None else size
-
-
-def no_room(
-    blocks: int, config: LlamaConfig, block_size: int, dtype: torch.dtype
-) -> NoReturn:
-    """Refuse a pool that memory could not be had for.
-
-    Raises:
-        UsageError: always.
-    """
-    # One block more is always zero.
-    size = (blocks + 1) * bytes_per_block(config, block_size, dtype)
-    msg = (
-        f"blocks={blocks:,} of {block_size} tokens take {size:,} bytes, which could "
-        "not be had. Use fewer, or None for what fits into the free memory."
-    )
-    raise UsageError(msg)
 
 
 def _fitting(

@@ -28,6 +28,11 @@ class Limits:
         longest = -(-self.context_length // self.capacity.block_size)
         return min(longest, self.capacity.blocks)
 
+    @property
+    def positions(self) -> int:
+        """Positions that all blocks together have room for."""
+        return self.capacity.blocks * self.capacity.block_size
+
 
 @attrs.define(eq=False)
 class PlanCheck:
@@ -41,11 +46,13 @@ class PlanCheck:
     batch: Batch
     limits: Limits
     gone: dict[RequestId, Sequence] = attrs.field(factory=dict)
-    grown: dict[RequestId, int] = attrs.field(factory=dict)
+    grown: set[RequestId] = attrs.field(factory=set)
     arrivals: dict[RequestId, Sequence] = attrs.field(factory=dict)
     taken: set[int] = attrs.field(factory=set)
     """Slots that are not free. Only asked for members, never iterated."""
     computed: dict[RequestId, int] = attrs.field(factory=dict)
+    held: set[int] = attrs.field(factory=set)
+    """In debug mode, blocks that belong to somebody. Only asked for members."""
 
     def run(self) -> Seq[Sequence]:
         """Check everything; the sequences that join.
@@ -55,11 +62,12 @@ class PlanCheck:
         """
         for request_id in self.plan.leave:
             self._leave(request_id)
+        if self.batch.pool.debug:
+            self.held = {b for each in self._all_staying() for b in each.blocks}
         for request_id, block in self.plan.grow:
             self._grow(request_id, block)
         if self.plan.enter:
-            staying = self.batch.sequences.keys() - self.gone.keys()
-            self.taken = {self.batch.sequences[name].slot for name in staying}
+            self.taken = {each.slot for each in self._all_staying()}
         for enter in self.plan.enter:
             self._enter(enter)
         for chunk in self.plan.chunks:
@@ -75,9 +83,13 @@ class PlanCheck:
 
     def _grow(self, request_id: RequestId, block: BlockId) -> None:
         sequence = self._staying(request_id)
-        count = len(sequence.blocks) + self.grown.get(request_id, 0) + 1
-        self._table(request_id, (block,), count)
-        self.grown[request_id] = self.grown.get(request_id, 0) + 1
+        if request_id in self.grown:
+            self._fail(request_id, "grows by one block in a plan at most; got two")
+        self._table(request_id, (block,), len(sequence.blocks) + 1)
+        if block in sequence.blocks:
+            self._fail(request_id, f"needs another block to grow; got {block} again")
+        self._claim(request_id, (block,))
+        self.grown.add(request_id)
 
     def _enter(self, enter: Enter) -> None:
         name = enter.request_id
@@ -86,6 +98,7 @@ class PlanCheck:
         self._slot(name, enter.slot)
         self._lengths(enter)
         self._table(name, enter.blocks, len(enter.blocks))
+        self._claim(name, enter.blocks[enter.cached // self._block_size :])
         params = SamplingParams.parse(
             enter.sampling, request_id=name, backend=NAME, step_id=self.plan.step_id
         )
@@ -112,7 +125,15 @@ class PlanCheck:
             self._fail(name, f"{what}; got {known}. Shorten the prompt")
         if not 0 <= enter.cached < known:
             self._fail(name, f"needs 0 <= cached < {known}; got {enter.cached}")
-        room = len(enter.blocks) * self.limits.capacity.block_size
+        if not 0 < enter.prompt_length <= known:
+            got = enter.prompt_length
+            self._fail(name, f"needs prompt_length in 1..{known}; got {got}")
+        size = self._block_size
+        if enter.cached % size:
+            # The rest of the last block would be written, where others read.
+            whole = f"needs cached to be whole blocks of {size}"
+            self._fail(name, f"{whole}; got {enter.cached}")
+        room = len(enter.blocks) * size
         if room < known:
             self._fail(name, f"needs blocks for {known} tokens; got room for {room}")
 
@@ -123,6 +144,16 @@ class PlanCheck:
         if count > self.limits.most_blocks:
             most = f"{self.limits.most_blocks} blocks, the model's context"
             self._fail(name, f"can have at most {most}; got {count}")
+        if len(set(blocks)) < len(blocks):
+            self._fail(name, f"needs a table without repetition; got {blocks}")
+
+    def _claim(self, name: RequestId, blocks: Seq[BlockId]) -> None:
+        """In debug mode nobody shares, so that what is claimed is nobody's."""
+        if self.batch.pool.debug:
+            twice = self.held.intersection(blocks)
+            if twice:
+                self._fail(name, f"needs blocks of nobody; got {sorted(twice)}")
+            self.held.update(blocks)
 
     def _chunk(self, chunk: Chunk) -> None:
         name = chunk.request_id
@@ -141,6 +172,14 @@ class PlanCheck:
             self._fail(request_id, "must be in the batch; it is not")
         return self.batch.sequences[request_id]
 
+    def _all_staying(self) -> list[Sequence]:
+        sequences = self.batch.sequences
+        return [sequences[name] for name in sequences.keys() - self.gone.keys()]
+
+    @property
+    def _block_size(self) -> int:
+        return self.limits.capacity.block_size
+
     def _stays(self, request_id: RequestId) -> bool:
         return request_id in self.batch.sequences and request_id not in self.gone
 
@@ -150,6 +189,18 @@ class PlanCheck:
             extra = sorted(self.plan.decodes.ids() ^ expected)
             msg = f"must decode exactly if it drew a token and did not leave: {extra}"
             self._fail(extra[0], msg)
+        if self.batch.pool.debug:
+            for request_id in sorted(expected):
+                self._room(request_id)
+
+    def _room(self, request_id: RequestId) -> None:
+        """In debug mode: a decode beyond the table would write into the zero block."""
+        sequence = self.batch.sequences[request_id]
+        blocks = len(sequence.blocks) + (request_id in self.grown)
+        room, position = blocks * self._block_size, self.batch.tick - sequence.origin
+        if position >= room:
+            what = f"decodes position {position} and needs a block for it"
+            self._fail(request_id, f"{what}; its table has room for {room}")
 
     def _fail(self, request_id: RequestId, what: str) -> NoReturn:
         refuse(f"Request {request_id} {what}.", self.plan.step_id)

@@ -12,7 +12,19 @@ from fairq_backends.torch_paged._layout import StepLayout
 from fairq_backends.torch_paged._ops import Linear, Ops, Work
 from fairq_backends.torch_paged._pool import KvPool
 
-__all__ = ["Network"]
+__all__ = ["Computed", "Network"]
+
+
+@attrs.frozen(eq=False)
+class Computed:
+    """What came out of a step."""
+
+    logits: Tensor
+    """(R, vocabulary) float32, of ``layout.sample_rows``."""
+
+    finite: Tensor | None = None
+    """(rows,) bool: whether a row, before the head, is all numbers. None if everybody
+    decodes: then every row has logits, and they tell."""
 
 
 @attrs.frozen(eq=False)
@@ -63,13 +75,14 @@ class Network:
         head = ops.linear(weights.head, most_drawn)
         return cls(ops, weights.embedding, layers, weights.norm, head)
 
-    def forward(self, layout: StepLayout, pool: KvPool) -> Tensor:
-        """The logits of ``layout.sample_rows``, (R, vocabulary), float32.
+    def forward(self, layout: StepLayout, pool: KvPool) -> Computed:
+        """The logits of ``layout.sample_rows``; K and V of every row are in the pool.
 
-        K and V of every row are in the pool afterwards.
+        A row that is no number stays one to the end: it attends to itself.
         """
         x = self.rows(layout.tokens, self.ops.prepare(layout), pool)
-        return self._logits(x, layout)
+        finite = x[: layout.rows].isfinite().all(dim=1) if layout.spans else None
+        return Computed(self._logits(x, layout), finite)
 
     def rows(self, tokens: Tensor, work: Work, pool: KvPool) -> Tensor:
         """Tokens (T,) to what the head takes, (T, d); K and V go into the pool."""

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from fairq_backends.torch_paged._forward import Network
+from fairq_backends.torch_paged._forward import Computed, Network
 from fairq_backends.torch_paged._layout import StepLayout
 from fairq_backends.torch_paged._pool import KvPool
 from fairq_backends.torch_paged._standing import Standing
@@ -85,7 +85,7 @@ class Graphs:
     capture: Capture
     _graphs: dict[tuple[int, int], _Graph] = attrs.field(factory=dict)
 
-    def forward(self, layout: StepLayout, pool: KvPool) -> Tensor:
+    def forward(self, layout: StepLayout, pool: KvPool) -> Computed:
         """As ``Network.forward``. The result is overwritten by the next step."""
         if layout.spans or not layout.decodes:
             return self.network.forward(layout, pool)
@@ -95,7 +95,7 @@ class Graphs:
         graph = self._graphs[key]
         graph.fill(layout.decode_slots)
         graph.replay()
-        return graph.logits[: layout.decodes]
+        return Computed(graph.logits[: layout.decodes])
 
     def _captured(self, key: tuple[int, int], pool: KvPool) -> _Graph:
         padded, covered = key

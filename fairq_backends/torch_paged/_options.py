@@ -38,13 +38,13 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, TypeError) as error:
         msg = f"device must be 'auto', 'cpu' or 'cuda'; got {name!r}."
         raise UsageError(msg) from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         msg = f"device must be 'auto', 'cpu' or 'cuda'; got {name!r}."
         raise UsageError(msg)
     if device.type == "cuda" and not torch.cuda.is_available():
         msg = f"device={name!r} needs a GPU that Torch can use; there is none."
         raise UsageError(msg)
-    return device
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def usual_dtype(device: torch.device) -> torch.dtype:

@@ -26,8 +26,9 @@ class KvPool:
 
     The zero block is what tables name beyond their end, so that a tile of keys may
     reach over it. A block is zeroed when it is claimed: then whatever a tile reads is a
-    finite number, and a masked one counts exactly nothing. In debug mode blocks that
-    nobody holds are NaN, so that a read through a wrong table is seen.
+    finite number, and a masked one counts exactly nothing. It keeps what it holds until
+    it is claimed again, for those who begin with the same tokens; but in debug mode
+    blocks that nobody holds are NaN, so that a read through a wrong table is seen.
     """
 
     keys: Tensor
@@ -81,6 +82,16 @@ class KvPool:
         """These belong to nobody any more. Free, unless in debug mode."""
         if self.debug:
             self._fill(blocks, float("nan"))
+
+    def wipe(self, blocks: Sequence[int], offset: int) -> None:
+        """Zero these blocks, the first of them from ``offset`` on.
+
+        Needs no memory of its own: it is used when there may be none.
+        """
+        for block in blocks:
+            self.keys[:, block, :, offset:].zero_()
+            self.values[:, block, :, offset:].zero_()
+            offset = 0
 
     def _fill(self, blocks: Sequence[int], value: float) -> None:
         if blocks:

@@ -19,11 +19,8 @@ class Standing:
     tables: Tensor
     """(slots, most blocks + 1) int32: block ids; the null block beyond the end."""
 
-    lengths: Tensor
-    """(slots,) int64: positions with KV, of those that decode."""
-
-    last: Tensor
-    """(slots,) int64: the token that was drawn last."""
+    decoding: Tensor
+    """(2, slots) int64: ``lengths`` and ``last``, so that one write changes both."""
 
     sampling: SamplingTable
     null_block: int
@@ -38,14 +35,21 @@ class Standing:
         device: torch.device,
     ) -> "Standing":
         """A batch in which nobody stands."""
-
-        def zeros() -> Tensor:
-            return torch.zeros(slots, dtype=torch.int64, device=device)
-
+        decoding = torch.zeros(2, slots, dtype=torch.int64, device=device)
         shape = (slots, most_blocks + 1)
         tables = torch.full(shape, null_block, dtype=torch.int32, device=device)
         sampling = SamplingTable(slots, device)
-        return cls(tables, zeros(), zeros(), sampling, null_block)
+        return cls(tables, decoding, sampling, null_block)
+
+    @property
+    def lengths(self) -> Tensor:
+        """(slots,) int64: positions with KV, of those that decode."""
+        return self.decoding[0]
+
+    @property
+    def last(self) -> Tensor:
+        """(slots,) int64: the token that was drawn last."""
+        return self.decoding[1]
 
     def place(self, sequence: Sequence) -> None:
         """Give the sequence its slot."""
@@ -64,6 +68,8 @@ class Standing:
         self.tables[slot, index] = block
 
     def advance(self, slots: Tensor, positions: Tensor, tokens: Tensor) -> None:
-        """These slots have KV up to these positions, and drew these tokens."""
-        self.lengths[slots] = positions + 1
-        self.last[slots] = tokens
+        """These slots have KV up to these positions, and drew these tokens.
+
+        All of it or, if memory runs out, nothing.
+        """
+        self.decoding.index_copy_(1, slots, torch.stack([positions + 1, tokens]))

@@ -6,9 +6,9 @@ from pathlib import Path
 import attrs
 
 from fairq.backend import Capacity
-from fairq.errors import BackendError
+from fairq.errors import BackendError, RequestRejected
 from fairq.plan import StepPlan, StepResult
-from fairq.request import RequestId
+from fairq.request import Request, RequestId
 from fairq.testing._witness import sampled
 from fairq.tokens import TokenIds
 
@@ -66,7 +66,7 @@ class FakeText:
 
     ``model`` chooses what happens: ``plain``, ``mute`` (no tokenizer), ``short`` (ends
     after three tokens), ``torn`` (interrupted in the third step), ``broken`` (its third
-    step fails).
+    step fails), ``narrow`` (says that no prompt fits).
     """
 
     made: "list[FakeText]"
@@ -98,6 +98,11 @@ class FakeText:
         self._count: dict[RequestId, int] = {}
         self._steps = 0
         FakeText.made.append(self)
+
+    def check(self, request: Request) -> None:
+        if self.model_name == "narrow":
+            msg = f"The prompt of {len(request.prompt)} tokens does not fit."
+            raise RequestRejected(msg, retryable=False, needed=1, available=0)
 
     def step(self, plan: StepPlan) -> StepResult:
         self._steps += 1

@@ -149,6 +149,10 @@ WRONG = {
         ("--prompt-ids", "1,128"),
         "Request 0 needs token ids below 128.",
     ),
+    "a prompt that the backend refuses": (
+        (*A, "--model", "narrow"),
+        "The prompt of 1 tokens does not fit.",
+    ),
     "no tokens": ((*A, "--max-tokens", "0"), "a whole number >= 1 (tokens), got '0'"),
     "too many tokens": ((*A, "--max-tokens", "1025"), "the backend has 64"),
     "unknown dtype": ((*A, "--dtype", "int8"), "invalid choice: 'int8'"),
@@ -167,7 +171,11 @@ WRONG = {
         (*A, "--model", "mute"),
         "Give the prompt as --prompt-ids",
     ),
-    "simulated": ((*A, "--backend", "simulated"), "'simulated' has no tokenizer"),
+    "simulated": ((*A, "--backend", "simulated"), "'simulated' runs no model"),
+    "ids for the simulated": (
+        ("--prompt-ids", "1,2", "--backend", "simulated"),
+        "'simulated' runs no model, so it has neither text nor logits",
+    ),
     "a backend that is not there": (
         (*A, "--backend", "lost"),
         "(tests.cli.nowhere:Lost) failed to import",
@@ -210,7 +218,7 @@ def test_a_backend_without_what_text_needs_is_refused_and_closed(
     monkeypatch.setattr(_text, "MEMBERS", ("tokenizer", "charm"))
     ran = cli(*PLAIN, *A)
     assert (2, "") == (ran.code, ran.out)
-    assert "'fake' has no tokenizer" in ran.err
+    assert "'fake' runs no model" in ran.err
     assert 1 == only().closed
 
 

@@ -95,6 +95,10 @@ WRONG = {
     "model of the simulated": (("demo", "--model", "x"), "--model: the simulated"),
     "mode of the simulated": (("demo", "--mode", "fast"), "drop --mode."),
     "mute": (("demo", "--backend", "fake", "--model", "mute"), "have no tokenizer"),
+    "narrow": (
+        ("demo", "--backend", "fake", "--model", "narrow"),
+        "error: The prompt of ",
+    ),
     "broken": (
         ("demo", "--backend", "fake", "--model", "broken"),
         "A step of the fcfs run failed: the third step is broken",

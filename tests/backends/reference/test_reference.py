@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+import attrs
 import pytest
 import torch
 from hypothesis import strategies as st
@@ -64,6 +65,7 @@ def test_it_keeps_the_step_protocol() -> None:
 
     assert () == report.not_checked
     assert report.preemptions > 0
+    assert report.cached_tokens > 0
 
 
 def test_it_keeps_it_with_draws_and_ends_too() -> None:
@@ -95,7 +97,7 @@ def test_it_is_a_backend_with_the_capacity_it_was_given() -> None:
     backend = ReferenceBackend(MODEL, **SMALL)
 
     assert isinstance(backend, SyncBackend)
-    assert Capacity(**SMALL) == backend.capacity
+    assert Capacity(**SMALL, prefix_cache=True) == backend.capacity
     assert ("random", None) == (backend.model_name, backend.tokenizer)
 
 
@@ -137,6 +139,18 @@ REFUSED: Final = {
         plan(grow=((B, BlockId(1)),)),
         "Request 1 grows, but is not in the batch.",
     ),
+    "table": (
+        plan(enter=(attrs.evolve(entry(), blocks=(BlockId(1), BlockId(1))),)),
+        r"Request 0 needs a table without repetition; got \(1, 1\)\.",
+    ),
+    "prompt beyond the tokens": (
+        plan(enter=(entry(prompt_length=4),)),
+        r"Request 0 needs a prompt of 1\.\.3 of its 3 tokens; got 4\.",
+    ),
+    "no tokens": (
+        plan(enter=(entry(tokens=()),)),
+        r"Request 0 needs a prompt of 1\.\.0 of its 0 tokens; got 0\.",
+    ),
     "decodes": (
         plan(decodes={B: 1}),
         "Request 1 decodes, but is not in the batch.",
@@ -171,6 +185,16 @@ def test_a_plan_without_sense_is_refused_and_changes_nothing(
 
     assert ("reference", 0) == (refused.value.backend, refused.value.step_id)
     assert first_step(ReferenceBackend(MODEL)).tokens == first_step(backend).tokens
+
+
+def test_a_sequence_grows_by_one_block_at_most() -> None:
+    backend = ReferenceBackend(MODEL)
+    first_step(backend)
+
+    twice = ((A, BlockId(1)), (A, BlockId(2)))
+    with pytest.raises(BackendError, match="Request 0 grows twice, by one block at mo"):
+        backend.step(plan(1, grow=twice, decodes={A: 0}))
+    backend.step(plan(2, grow=twice[:1], decodes={A: 0}))
 
 
 def test_an_old_plan_is_refused() -> None:

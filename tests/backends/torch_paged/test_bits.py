@@ -13,15 +13,17 @@ from torch import Tensor
 
 from fairq import RequestId
 from fairq_backends.torch_paged import _linear
+from fairq_backends.torch_paged._batch import Batch
 from fairq_backends.torch_paged._layout import StepLayout
 from fairq_backends.torch_paged._ops import Linear, Work
 from fairq_backends.torch_paged._pool import LayerPool
 from fairq_backends.torch_paged._sdpa import FastWork
 from fairq_backends.torch_paged._torch_ops import ExactTorchOps
 from property_tests.executor.driver import Driver, differing
+from property_tests.executor.kernels import serve
 from property_tests.executor.models import WIDE, model_of
 from property_tests.executor.solo import Solo
-from property_tests.executor.traces import trace
+from property_tests.executor.traces import tight, trace
 from tests.backends._plans import chunk, plan
 from tests.backends.torch_paged._stage import entry, small
 
@@ -62,6 +64,42 @@ def test_exact_mode_does_so_without_packed_weights(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fast_mode_does_not(dtype: str) -> None:
     assert 0 < others(dtype, "fast")
+
+
+# --- shared prefixes ------------------------------------------------------------------
+
+
+def others_of_a_kernel() -> tuple[int, int]:
+    """The same, served by a kernel that shares; and how many prefixes were found."""
+    found, hits = 0, 0
+    for seed in SEEDS:
+        random = Random(seed)  # noqa: S311  # no secret
+        made = tight(random, trace(random, "float32", 4))
+        names, seen = serve(made, random)
+        found += len(names)
+        hits += seen["prefix hit"]
+    return found, hits
+
+
+def cleared(self: Batch, blocks: list[int]) -> None:
+    self.pool.claim(blocks)
+
+
+def test_a_prefix_that_is_found_changes_no_bit() -> None:
+    found, hits = others_of_a_kernel()
+
+    assert 0 == found
+    assert hits > 0
+
+
+def test_prefixes_need_blocks_that_keep_what_they_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Batch, "_release", cleared)
+
+    found, _ = others_of_a_kernel()
+
+    assert 0 < found
 
 
 # --- one part less --------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_it_is_a_backend_with_the_capacity_it_was_given() -> None:
 
     assert isinstance(backend, SyncBackend)
     sizes = {key: SMALL[key] for key in SMALL if key not in ("device", "keep_logits")}
-    assert Capacity(**sizes) == backend.capacity
+    assert Capacity(**sizes, prefix_cache=True) == backend.capacity
     assert ("random", None) == (backend.model_name, backend.tokenizer)
     assert "model='random'" in repr(backend)
 
