@@ -6,6 +6,7 @@ General layout:
   ``errors``): frozen, validated, no behaviour;
 * ``kernel``: the pure state machine that decides; ``disciplines``: in which order;
 * ``engine``: drives the kernel with a backend, in async code;
+* ``offline``: groups a whole job by prefixes before it starts;
 * ``sim``: drives the same kernel in virtual time;
 * ``plugins``: finds backends by name; ``cli``: the ``fairq`` command.
 
@@ -14,7 +15,7 @@ Start with ``open_engine`` in a server, with ``Kernel`` in a loop of your own.
 
 from fairq.backend import AsyncBackend, Backend, Capacity, SyncBackend
 from fairq.cost import LinearCost
-from fairq.disciplines import Discipline, Fcfs, Vtc
+from fairq.disciplines import Discipline, Dlpm, Fcfs, Lpm, Vtc
 from fairq.engine import Engine, Statistics, TokenStream, open_engine
 from fairq.errors import (
     BackendError,
@@ -26,11 +27,23 @@ from fairq.errors import (
     TraceError,
     UsageError,
 )
-from fairq.events import Events, Finished, FinishReason
+from fairq.events import Events, Finished, FinishReason, Share
 from fairq.kernel import Idle, Kernel, Snapshot
-from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan, StepResult
+from fairq.offline import OfflineGroup, OfflinePlan, plan_offline
+from fairq.order import Order
+from fairq.plan import (
+    BlockId,
+    Chunk,
+    DecodeSet,
+    Enter,
+    SharedPrefix,
+    StepId,
+    StepPlan,
+    StepResult,
+)
 from fairq.plugins import load_backend
 from fairq.policy import Admission, Policy
+from fairq.prefix_cache import PrefixCache
 from fairq.request import Request, RequestId
 from fairq.tokens import TokenIds
 
@@ -44,6 +57,7 @@ __all__ = [
     "Chunk",
     "DecodeSet",
     "Discipline",
+    "Dlpm",
     "Engine",
     "EngineClosed",
     "Enter",
@@ -56,11 +70,18 @@ __all__ = [
     "InvariantError",
     "Kernel",
     "LinearCost",
+    "Lpm",
+    "OfflineGroup",
+    "OfflinePlan",
+    "Order",
     "Policy",
+    "PrefixCache",
     "ReaderTooSlow",
     "Request",
     "RequestId",
     "RequestRejected",
+    "Share",
+    "SharedPrefix",
     "Snapshot",
     "Statistics",
     "StepId",
@@ -74,4 +95,5 @@ __all__ = [
     "Vtc",
     "load_backend",
     "open_engine",
+    "plan_offline",
 ]

@@ -107,6 +107,14 @@ def text(
         fail(instance, attribute, value, "a string that is not empty")
 
 
+def optional_text(
+    instance: type_of_instance, attribute: "attrs.Attribute[Any]", value: object
+) -> None:
+    """Check for None or a string that is not empty."""
+    if value is not None and not is_text(value):
+        fail(instance, attribute, value, "None or a string that is not empty")
+
+
 def check_type(value: object, kind: type, what: str) -> None:
     """Refuse an argument of the wrong type where it enters.
 

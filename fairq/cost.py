@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from fairq._validators import number
+from fairq._validators import fail, number
 
 __all__ = ["SCALE", "LinearCost", "price"]
 
@@ -41,6 +41,15 @@ class LinearCost:
         default=2.0, validator=number(0, "service units", exclusive=True)
     )
     """For each output token delivered, > 0."""
+
+    cached: float = attrs.field(default=0.0, validator=number(0, "service units"))
+    """For each prompt position that was found in the prefix cache instead of being
+    computed, >= 0 and at most ``prompt``. Paid once per position, when admitted."""
+
+    @cached.validator
+    def _check_cached(self, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if value > self.prompt:
+            fail(self, attribute, value, f"at most prompt={self.prompt!r}")
 
     def service(self, prompt_tokens: int, output_tokens: int) -> float:
         """The service that so many tokens are, in service units."""

@@ -9,7 +9,7 @@ import attrs
 
 from fairq.request import RequestId
 
-__all__ = ["NO_EVENTS", "Events", "FinishReason", "Finished"]
+__all__ = ["NO_EVENTS", "Events", "FinishReason", "Finished", "Share"]
 
 
 class FinishReason(enum.Enum):
@@ -42,6 +42,23 @@ NO_TOKENS: Final[Mapping[RequestId, int]] = MappingProxyType({})
 
 
 @attrs.frozen
+class Share:
+    """One request takes over a part of what another was charged for their prefix.
+
+    The prefix was computed by the payer, for both; each of the requests that waited for
+    it bears an equal part. What is taken over here the payer gets back, so the sum over
+    all tenants stays what was computed.
+    """
+
+    payer: RequestId
+    """Who computed it, and has this much less on its account."""
+    member: RequestId
+    """Whose account it is on from now on. Of another tenant."""
+    tokens: int
+    """Prompt positions, at least 1, each at the price of its bearer's weight."""
+
+
+@attrs.frozen
 class Events:
     """Everything that one call changed for the callers; empty when nothing did."""
 
@@ -55,8 +72,11 @@ class Events:
     preempted: tuple[RequestId, ...] = ()
     """Requests that lost their blocks and wait again. No token is lost or repeated."""
 
+    shares: tuple[Share, ...] = ()
+    """Charges for shared prefixes that went from one tenant to another."""
+
     def __bool__(self) -> bool:
-        return bool(self.tokens or self.finished or self.preempted)
+        return bool(self.tokens or self.finished or self.preempted or self.shares)
 
 
 NO_EVENTS: Final = Events()

@@ -8,7 +8,9 @@ step cost O(changes) on both sides.
 Obligations of whoever answers a plan:
 
 1. Apply ``leave`` first, then ``grow`` and ``enter``: blocks of a sequence that leaves
-   may be named again in the same plan.
+   may be named again in the same plan. With ``Capacity.prefix_cache``, what a full
+   block holds stays valid until the block is named again: by ``grow``, or by an
+   ``enter`` whose ``cached`` does not cover it.
 2. Compute every chunk, and one token for every member of ``decodes``.
 3. Answer once, with the plan's ``step_id``: a token for every member of ``decodes`` and
    for every chunk that samples, and for nobody else.
@@ -25,7 +27,16 @@ import attrs
 from fairq.request import RequestId
 from fairq.tokens import TokenIds
 
-__all__ = ["BlockId", "Chunk", "DecodeSet", "Enter", "StepId", "StepPlan", "StepResult"]
+__all__ = [
+    "BlockId",
+    "Chunk",
+    "DecodeSet",
+    "Enter",
+    "SharedPrefix",
+    "StepId",
+    "StepPlan",
+    "StepResult",
+]
 
 StepId = NewType("StepId", int)
 """Name of a plan within one kernel: 0, 1, 2, ...; a failed step's id is not reused."""
@@ -57,7 +68,9 @@ class Enter:
     for ``tokens``; ``grow`` adds to it before it is exceeded."""
 
     cached: int
-    """Leading tokens whose KV is already in those blocks; 0 without a prefix cache."""
+    """Leading tokens whose KV is already in those blocks: whole blocks, never all the
+    tokens, and 0 unless ``Capacity.prefix_cache``. Other tables may name these blocks
+    too; nobody writes to them again."""
 
     sampling: object
     """``Request.sampling``, as the caller gave it."""
@@ -117,6 +130,21 @@ class DecodeSet(AbstractSet[RequestId]):
         return f"DecodeSet({list(self._slots)})"
 
 
+@attrs.frozen
+class SharedPrefix:
+    """Sequences of the batch whose tables begin with the same blocks.
+
+    A hint: attention over the run can be computed once for all members. It holds for a
+    member until that leaves; others may begin with these blocks too.
+    """
+
+    blocks: tuple[BlockId, ...]
+    """The run: full blocks, not written any more. At least one."""
+
+    members: tuple[RequestId, ...]
+    """Who begins with it, at least two; in the batch, or entering with this plan."""
+
+
 @attrs.frozen(kw_only=True)
 class StepPlan:
     """One step, as a change to the standing batch. Answer it exactly once."""
@@ -140,6 +168,10 @@ class StepPlan:
 
     decodes: DecodeSet
     """Everybody who computes one token; disjoint from ``chunks``."""
+
+    shared: tuple[SharedPrefix, ...] = ()
+    """Prefixes that sequences of ``enter`` share with one another or with members of
+    the batch, each run with everybody known to begin with it."""
 
     @property
     def tokens(self) -> int:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+from attrs.validators import optional
 
 from fairq._validators import (
     check_type,
@@ -14,10 +15,13 @@ from fairq._validators import (
     integer,
     is_finite,
     is_text,
+    number,
     optional_integer,
 )
 from fairq.cost import SCALE, LinearCost
 from fairq.disciplines import Discipline, Vtc
+from fairq.order import Order
+from fairq.prefix_cache import PrefixCache
 
 __all__ = ["Admission", "Policy"]
 
@@ -72,6 +76,27 @@ class Policy:
         default=Admission.OPTIMISTIC, validator=instance_of(Admission)
     )
     """When a request may join the batch."""
+
+    order: Order = attrs.field(default=Order.FIFO, validator=instance_of(Order))
+    """What goes first among the requests that the gate lets through."""
+
+    patience: int = attrs.field(default=64, validator=integer(0, "requests"))
+    """Most requests of a tenant that are admitted before its oldest, which ``order``
+    would leave behind; 0 is FIFO inside a tenant."""
+
+    prefix_cache: PrefixCache | None = attrs.field(
+        factory=PrefixCache, validator=optional(instance_of(PrefixCache))
+    )
+    """Who shares the KV of common prefixes, where the backend can
+    (``Capacity.prefix_cache``); None for nobody."""
+
+    commitment: float | None = attrs.field(
+        default=None, validator=optional(number(0, "service units", exclusive=True))
+    )
+    """Most service that one tenant may be committed to: prompts admitted but not
+    computed, and outputs its members may still produce, per unit of weight. It is O in
+    the bound 2 (Q + O + P). A tenant with nothing in the batch may always have one
+    request. None for no limit: what was reached is measured."""
 
     token_budget: int | None = attrs.field(
         default=None, validator=optional_integer(1, "tokens per step")
@@ -130,6 +155,8 @@ class Policy:
             self._check_price("output", self.cost.output, weight)
             if self.cost.prompt:
                 self._check_price("prompt", self.cost.prompt, weight)
+            if self.cost.cached:
+                self._check_price("cached", self.cost.cached, weight)
 
     def __reduce__(self) -> tuple[object, ...]:
         # A read-only view of weights cannot be pickled; what it shows can.

@@ -4,7 +4,7 @@ from typing import NewType
 
 import attrs
 
-from fairq._validators import fail, integer, text
+from fairq._validators import fail, integer, optional_text, text
 from fairq.tokens import TokenIds
 
 __all__ = ["Request", "RequestId"]
@@ -36,6 +36,10 @@ class Request:
     sampling: object = None
     """Opaque to fairq and handed to the backend in ``Enter``: temperature, seed, stop
     tokens, whatever that backend understands."""
+
+    adapter: str | None = attrs.field(default=None, validator=optional_text)
+    """Name of the adapter (LoRA) that the KV depends on, opaque to fairq: prefixes are
+    shared only between requests with the same one."""
 
     @prompt.validator
     def _check_prompt(

@@ -8,8 +8,10 @@ the fairness bound rests on. Without a slack (None) there is no gate and no boun
 One file each; a discipline of your own needs no registration, hand it to ``Policy``.
 """
 
+from fairq.disciplines._dlpm import Dlpm
 from fairq.disciplines._fcfs import Fcfs
-from fairq.disciplines._protocol import Discipline, TenantView
+from fairq.disciplines._lpm import Lpm
+from fairq.disciplines._protocol import Discipline, TenantView, width
 from fairq.disciplines._vtc import Vtc
 
-__all__ = ["Discipline", "Fcfs", "TenantView", "Vtc"]
+__all__ = ["Discipline", "Dlpm", "Fcfs", "Lpm", "TenantView", "Vtc", "width"]

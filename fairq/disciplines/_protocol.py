@@ -1,6 +1,8 @@
 """What a discipline is asked, and what it may look at."""
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from fairq.cost import SCALE
 
 
 class TenantView(Protocol):
@@ -22,8 +24,12 @@ class Discipline(Protocol):
 
     ``turn`` must not fall while requests of the tenant are admitted or served: the
     kernel keeps tenants in a heap of lower bounds and looks again only at the top.
-    With a gate it must be the counter: that is what the gate measures and the bound is
-    about. It must not raise.
+    With a gate it must be the counter, or the counter in whole steps no larger than the
+    slack: that is what the gate measures and the bound is about. It must not raise.
+
+    It may also have ``width: int | None``: how far the turn of a tenant that goes ahead
+    may be above the first one's, or None for nobody goes ahead. Left out, it is the
+    slack.
     """
 
     @property
@@ -44,3 +50,11 @@ class Discipline(Protocol):
     def turn(self, tenant: TenantView) -> int:
         """Smaller goes first. Called O(log tenants) times per admission."""
         ...
+
+
+def width(discipline: Discipline) -> int | None:
+    """How far above the first turn a turn may be to go ahead; None for not at all."""
+    slack = discipline.slack
+    standard = None if slack is None else round(SCALE * slack)
+    found: Any = getattr(discipline, "width", standard)
+    return None if found is None else int(found)

@@ -34,12 +34,18 @@ class Rule(Protocol):
         """A plan begins; ``free`` blocks are left after everybody has grown."""
         ...
 
-    def fits(self, sequence: Sequence, blocks: int) -> bool:
-        """Whether a sequence may join with so many blocks, after those drawn."""
+    def fits(self, sequence: Sequence, blocks: int, shared: int) -> bool:
+        """Whether a sequence may join after those drawn.
+
+        Args:
+            sequence: Who asks.
+            blocks: What its table takes from the blocks that are available.
+            shared: Blocks of its table that others have computed.
+        """
         ...
 
-    def draw(self, sequence: Sequence, blocks: int) -> None:
-        """The draft takes it."""
+    def draw(self, sequence: Sequence, blocks: int, own: int) -> None:
+        """The draft takes it; ``own`` blocks it may ever use are not in the tree."""
         ...
 
     def enter(self, sequence: Sequence) -> None:
@@ -75,7 +81,11 @@ class Drawn:
 
 
 class Reserve:
-    """Everybody in the batch may use ``max_tokens``, and it will fit."""
+    """Everybody in the batch may use ``max_tokens``, and it will fit.
+
+    Blocks in the prefix tree count once, while somebody holds them; beyond those each
+    member is promised what it may still need for itself.
+    """
 
     __slots__ = ("_drawn", "_ledger", "_promised")
 
@@ -89,28 +99,28 @@ class Reserve:
         del free  # what is free now is promised already, or is not
         self._drawn = 0
 
-    def _worst(self, sequence: Sequence) -> int:
-        return self._ledger.blocks_for(sequence.worst)
-
-    def fits(self, sequence: Sequence, blocks: int) -> bool:
+    def fits(self, sequence: Sequence, blocks: int, shared: int) -> bool:
         """Whether all promises can be kept with one more."""
-        del blocks  # part of what it may need
-        promised = self._promised + self._drawn + self._worst(sequence)
-        return promised <= self._ledger.total
+        now = blocks_now(sequence, self._ledger)
+        # What it takes from the cache is not held by anybody yet.
+        unheld = blocks - (now - shared)
+        needed = self._ledger.blocks_for(sequence.worst) - shared + unheld
+        promised = self._promised + self._drawn + self._ledger.tree.held
+        return promised + needed <= self._ledger.total
 
-    def draw(self, sequence: Sequence, blocks: int) -> None:
+    def draw(self, sequence: Sequence, blocks: int, own: int) -> None:
         """The draft takes it."""
-        del blocks  # as above
-        self._drawn += self._worst(sequence)
+        del sequence, blocks  # part of what it may need
+        self._drawn += own
 
     def enter(self, sequence: Sequence) -> None:
-        """Promise it all it may need."""
-        self._promised += self._worst(sequence)
+        """Promise it all it may need for itself."""
+        self._promised += sequence.promised
 
     def leave(self, sequence: Sequence, *, ended: bool) -> None:
         """Its promise is void."""
         del ended
-        self._promised -= self._worst(sequence)
+        self._promised -= sequence.promised
 
     def preempted(self) -> None:
         """Cannot happen under this rule, except to a batch it did not admit."""
@@ -140,8 +150,9 @@ class Optimistic:
         self._free = free
         self._drawn = Drawn()
 
-    def fits(self, sequence: Sequence, blocks: int) -> bool:
+    def fits(self, sequence: Sequence, blocks: int, shared: int) -> bool:
         """Whether it fits now, and the batch can be expected to fit later."""
+        del shared  # takes nothing
         free = self._free - blocks
         if free < 0:
             return False
@@ -159,8 +170,9 @@ class Optimistic:
             expected = min(granted, members * self._mean // FIXED)
         return max(0, expected - produced)
 
-    def draw(self, sequence: Sequence, blocks: int) -> None:
+    def draw(self, sequence: Sequence, blocks: int, own: int) -> None:
         """The draft takes it."""
+        del own  # nothing is promised
         self._free -= blocks
         self._drawn.members += 1
         self._drawn.produced += sequence.produced

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from fairq.kernel._audit_blocks import block_problems
 from fairq.kernel._draft import Draft
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
@@ -11,31 +12,17 @@ from fairq.kernel._tenant import Tenant
 
 def problems(life: Lifecycle, draft: Draft | None) -> Iterator[str]:
     """What is wrong, in sentences; nothing when all is well."""
-    yield from _ledger(life, draft)
+    yield from block_problems(life, draft)
     yield from _batch(life, draft)
+    gone = [] if draft is None else draft.preempted
     for sequence in life.sequences.values():
-        yield from _sequence(life, sequence)
+        if sequence not in gone:
+            yield from _sequence(life, sequence)
     for tenant in life.counters.tenants.values():
         yield from _tenant(life, tenant)
     yield from _counters(life)
     if draft is None and life.arriving:
         yield "Somebody is arriving and no plan is outstanding."
-
-
-def _ledger(life: Lifecycle, draft: Draft | None) -> Iterator[str]:
-    holders = dict.fromkeys(life.ledger.free_blocks(), "free")
-    if len(holders) != life.ledger.free:
-        yield "A block is free twice."
-    held = [(f"request {s.id}", s.blocks) for s in life.sequences.values()]
-    if draft is not None:
-        held.append(("the outstanding plan", draft.taken()))
-    for holder, blocks in held:
-        for block in blocks:
-            if block in holders:
-                yield f"Block {block} is held by {holder} and by {holders[block]}."
-            holders[block] = holder
-    if sorted(holders) != list(range(life.ledger.total)):
-        yield f"{life.ledger.total - len(holders)} blocks are nowhere."
 
 
 def _batch(life: Lifecycle, draft: Draft | None) -> Iterator[str]:

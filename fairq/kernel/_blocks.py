@@ -1,49 +1,57 @@
-"""The KV ledger: which blocks are free. Block ids only, no memory."""
+"""The KV ledger: where every block is. Block ids only, no memory."""
 
 from collections.abc import Iterable
 
+from fairq.kernel._prefixes import PrefixTree
 from fairq.plan import BlockId
 
 
 class BlockLedger:
-    """The free blocks of the pool, lowest ids first when it is fresh.
+    """The free blocks of the pool, lowest ids first when it is fresh, and the cache.
 
-    A block is here, in the table of one sequence, or held by the outstanding draft.
+    A block is free, or in the prefix tree (held there by tables and pins, or cached),
+    or in the table of exactly one sequence, or held by the outstanding draft.
     """
 
-    __slots__ = ("_free", "size", "total")
+    __slots__ = ("_free", "size", "total", "tree")
 
     def __init__(self, total: int, size: int) -> None:
         self.total = total
         self.size = size
+        self.tree = PrefixTree(size)
         self._free = [BlockId(block) for block in range(total - 1, -1, -1)]
 
     @property
     def free(self) -> int:
-        """Blocks that can be taken now."""
+        """Blocks with nothing in them."""
         return len(self._free)
+
+    @property
+    def available(self) -> int:
+        """Blocks that can be taken now: free ones, and the cache."""
+        return len(self._free) + self.tree.cached
 
     def blocks_for(self, tokens: int) -> int:
         """Blocks that so many positions need."""
         return -(-tokens // self.size)
 
     def take(self, count: int) -> list[BlockId]:
-        """Take ``count`` blocks, 0 <= count <= free."""
+        """Take blocks, 0 <= count <= available: free ones before the cache."""
         if not count:
             return []
-        taken = self._free[-count:]
-        del self._free[-count:]
+        missing = count - len(self._free)
+        evicted = self.tree.evict(missing) if missing > 0 else []
+        free = count - len(evicted)
+        if not free:
+            return evicted
+        taken = self._free[-free:]
+        del self._free[-free:]
         taken.reverse()
-        return taken
+        return taken + evicted
 
     def give_back(self, blocks: Iterable[BlockId]) -> None:
         """Return blocks; giving back what was taken last restores the order."""
         self._free.extend(reversed(tuple(blocks)))
-
-    def withdraw(self, blocks: Iterable[BlockId]) -> None:
-        """Take these very blocks. O(free); only preemptions need it."""
-        gone = set(blocks)
-        self._free = [block for block in self._free if block not in gone]
 
     def free_blocks(self) -> tuple[BlockId, ...]:
         """The free blocks, next one last; for checks."""

@@ -17,6 +17,12 @@ executed (not merely charged), Q the slack, w the weight:
 O and P are measured, as maxima over the tenants and the run: O right after admissions,
 P at the end of steps, when prompts that were admitted and computed in one are no part
 of it any more.
+* Who computes a prefix for others is charged for all of it, and gets their parts back
+  when they are admitted: c_i falls, by work that was done. Let S be the most that it
+  was below v then. While it is below v, v does not rise; so c_j - p_j >= v - P - S,
+  and the bound becomes 2 (Q + O + P + S), where the service of a shared prefix is that
+  of those who bear its charge. What a member takes over is part of its O.
+
 A request that is in an outstanding plan does not wait any more, and one that arrives
 meanwhile begins to wait when the plan is answered: nothing is decided in between.
 Trap: if it began at once, it would keep its tenant in the backlog, unlifted, although
@@ -42,9 +48,11 @@ class VirtualCounters:
         "_idle",
         "_last_left",
         "_policy",
+        "_usual",
         "backlogged",
         "largest_commitment",
         "largest_prepaid",
+        "largest_shortfall",
         "slack",
         "tenants",
     )
@@ -59,9 +67,11 @@ class VirtualCounters:
         """Who has waiting requests, by turn; ``plan`` takes some out for a while."""
         self._idle: LazyHeap[Tenant] = LazyHeap(_by_counter)
         self._floor = 0
+        self._usual: tuple[int, int, int] | None = None
         self._last_left: Tenant | None = None
         self.largest_commitment = 0
         self.largest_prepaid = 0
+        self.largest_shortfall = 0
         slack = policy.discipline.slack
         self.slack = None if slack is None else round(SCALE * slack)
         """Width of the gate, in 1/SCALE; None for no gate."""
@@ -73,16 +83,31 @@ class VirtualCounters:
         found = self.tenants.get(name)
         if found is None:
             weight = self._policy.weight(name)
-            cost = self._policy.cost
+            prompt, output, cached = self._prices(weight)
             found = Tenant(
                 name=name,
                 weight=weight,
-                prompt_price=price(cost.prompt, weight),
-                output_price=price(cost.output, weight),
+                prompt_price=prompt,
+                output_price=output,
+                cached_price=cached,
                 clock=self._clock,
             )
             self.tenants[name] = found
         return found
+
+    def _prices(self, weight: float) -> tuple[int, int, int]:
+        """Prices at a weight; kept for weight 1, which most have."""
+        if weight == 1 and self._usual is not None:
+            return self._usual
+        cost = self._policy.cost
+        prices = (
+            price(cost.prompt, weight),
+            price(cost.output, weight),
+            price(cost.cached, weight),
+        )
+        if weight == 1:
+            self._usual = prices
+        return prices
 
     def rest(self, tenant: Tenant) -> None:
         """Note that a tenant has neither waiting nor running requests."""
@@ -145,9 +170,29 @@ class VirtualCounters:
         tenant.prepaid += prompt
         tenant.granted += outputs
 
-    def measure_commitment(self, tenant: Tenant, prompt: int) -> None:
-        """Note what a tenant is committed to, after its last admission of a step."""
-        commitment = tenant.prompt_price * prompt + tenant.output_price * tenant.owed
+    def charge_cached(self, tenant: Tenant, positions: int) -> None:
+        """Charge prompt positions that were found in the cache."""
+        tenant.lifted += tenant.cached_price * positions
+
+    def share(self, payer: Tenant, member: Tenant, positions: int) -> None:
+        """Let a member bear a part of what the payer was charged for both."""
+        if self.slack is not None:
+            self._raise_floor()
+        payer.prompt_tokens -= positions
+        member.prompt_tokens += positions
+        shortfall = self._floor - payer.counter
+        self.largest_shortfall = max(self.largest_shortfall, shortfall)
+        if payer in self.backlogged:
+            self.backlogged.add(payer)
+
+    def measure_commitment(self, tenant: Tenant, charge: int) -> None:
+        """Note what a tenant is committed to, after its last admission of a step.
+
+        Args:
+            tenant: Who.
+            charge: What that admission was charged, outputs apart.
+        """
+        commitment = charge + tenant.output_price * tenant.owed
         self.largest_commitment = max(self.largest_commitment, commitment)
 
     def measure_prepaid(self, tenant: Tenant) -> None:
@@ -168,11 +213,11 @@ class VirtualCounters:
 
     @property
     def gap_bound(self) -> float | None:
-        """2 (Q + O + P) of this run, in service units; None without a gate."""
+        """2 (Q + O + P + S) of this run, in service units; None without a gate."""
         if self.slack is None:
             return None
         gap = self.slack + self.largest_commitment + self.largest_prepaid
-        return 2 * gap / SCALE
+        return 2 * (gap + self.largest_shortfall) / SCALE
 
 
 # Functions with names, because a kernel can be pickled.

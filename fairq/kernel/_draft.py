@@ -2,17 +2,21 @@
 
 The draft takes blocks and slots out of their pools, because they are promised to the
 backend while the plan is outstanding, and notes everything else. ``apply`` makes it
-true once the plan is answered; ``abandon`` puts blocks and slots back exactly as they
-were. So a step that fails needs no undoing.
+true once the plan is answered; ``abandon`` puts blocks and slots back as they were. So
+a step that fails needs no undoing, but for one thing: who was preempted stays so. Its
+blocks may have been given to others, and the step that failed may have written there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import attrs
 
+from fairq.events import Share
+from fairq.kernel._groups import share_charges, shared_prefixes
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
 from fairq.kernel._snapshot import Phase
+from fairq.kernel._tables import Grant
 from fairq.kernel._tenant import Tenant
 from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan
 from fairq.request import RequestId
@@ -24,10 +28,11 @@ class Entry:
 
     sequence: Sequence
     slot: int
-    blocks: list[BlockId]
-    unpaid: int
+    grant: Grant
+    charge: int
+    """What its tenant is charged for it at once: its prompt."""
 
-    def enter(self) -> Enter:
+    def enter(self, block_size: int) -> Enter:
         """As the backend is told."""
         request = self.sequence.request
         return Enter(
@@ -35,8 +40,8 @@ class Entry:
             slot=self.slot,
             tokens=self.sequence.tokens(),
             prompt_length=self.sequence.prompt_length,
-            blocks=tuple(self.blocks),
-            cached=0,
+            blocks=tuple(self.grant.blocks),
+            cached=self.grant.cached * block_size,
             sampling=request.sampling,
         )
 
@@ -50,9 +55,7 @@ class Draft:
     """
 
     __slots__ = (
-        "_freed",
         "_life",
-        "_taken",
         "budget",
         "chunks",
         "entries",
@@ -72,36 +75,25 @@ class Draft:
         self.chunks: list[Chunk] = []
         self.entries: list[Entry] = []
         self.preempted: list[Sequence] = []
-        self._taken: list[BlockId] = []
-        self._freed: list[BlockId] = []
 
     # --- building -------------------------------------------------------------------
 
     @property
-    def free(self) -> int:
+    def available(self) -> int:
         """Blocks that can still be given out in this step."""
-        return self._life.ledger.free + len(self._freed)
-
-    def _take(self, count: int) -> list[BlockId]:
-        fresh = self._life.ledger.take(min(count, self._life.ledger.free))
-        self._taken += fresh
-        rest = count - len(fresh)
-        if rest:
-            fresh += self._freed[-rest:]
-            del self._freed[-rest:]
-        return fresh
+        return self._life.ledger.available
 
     def preempt(self, sequence: Sequence) -> None:
         """Throw a member out; its blocks can be given to others at once."""
         self.preempted.append(sequence)
-        self._freed += sequence.blocks
+        self._life.release(sequence)
         if sequence.id in self._life.batch.decodes:
             self.budget += 1
 
     def grow(self, sequences: list[Sequence]) -> None:
-        """Give each of them one block more. Needs as many free ones."""
+        """Give each of them one block more. Needs as many available."""
         self.growing = sequences
-        self.grown = self._take(len(sequences))
+        self.grown = self._life.ledger.take(len(sequences))
 
     def compute(self, sequence: Sequence, start: int) -> None:
         """Compute as much of a sequence's known tokens as the budget allows."""
@@ -110,24 +102,32 @@ class Draft:
         self.budget -= length
         self.chunks.append(Chunk(sequence.id, start, length, length == left))
 
-    def admit(self, sequence: Sequence, blocks: int) -> None:
-        """Let a waiting sequence in, with its first chunk."""
+    def admit(self, sequence: Sequence, grant: Grant, charge: int) -> None:
+        """Let a waiting sequence in, with its first chunk.
+
+        Args:
+            sequence: Who.
+            grant: Its table.
+            charge: What its tenant will be charged for the prompt.
+        """
         slot = self._life.batch.take_slot()
-        entry = Entry(sequence, slot, self._take(blocks), sequence.unpaid)
-        self.entries.append(entry)
-        self.compute(sequence, 0)
+        self.entries.append(Entry(sequence, slot, grant, charge))
+        self.compute(sequence, grant.cached * self._life.ledger.size)
 
     def seal(self, step_id: StepId) -> StepPlan:
         """The plan, to be answered."""
         leave = (*self._life.leaving, *(sequence.id for sequence in self.preempted))
         ids = [sequence.id for sequence in self.growing]
+        size = self._life.ledger.size
+        grants = [entry.grant for entry in self.entries]
         self.plan = StepPlan(
             step_id=step_id,
             leave=leave,
             grow=tuple(zip(ids, self.grown, strict=True)),
-            enter=tuple(entry.enter() for entry in self.entries),
+            enter=tuple(entry.enter(size) for entry in self.entries),
             chunks=tuple(self.chunks),
             decodes=self._decodes(),
+            shared=shared_prefixes(grants, self._life.sequences),
         )
         return self.plan
 
@@ -151,9 +151,9 @@ class Draft:
         """Everybody for whom this step computes something."""
         return [*self.plan.decodes, *(chunk.request_id for chunk in self.chunks)]
 
-    def taken(self) -> list[BlockId]:
-        """Blocks out of the pool that nobody's table has yet, for checks."""
-        return self._taken
+    def granted(self) -> list[Grant]:
+        """Tables that nobody has yet, for checks."""
+        return [entry.grant for entry in self.entries]
 
     # --- the answer -----------------------------------------------------------------
 
@@ -162,35 +162,33 @@ class Draft:
         return [chunk.request_id for chunk in self.chunks if chunk.samples]
 
     def abandon(self) -> None:
-        """Put back what was taken."""
-        self._life.ledger.give_back(self._taken)
+        """The step failed: put back what was taken. Who was preempted has left."""
         for entry in reversed(self.entries):
+            self._life.tables.revoke(entry.sequence, entry.grant)
             self._life.batch.give_back_slot(entry.slot)
+        # Taken first, so given back last: the free blocks are in order again.
+        self._life.ledger.give_back(self.grown)
+        self._apply_preemptions()
+        self._life.leaving += [sequence.id for sequence in self.preempted]
 
-    def apply(self, tokens: Mapping[RequestId, int]) -> None:
+    def apply(self, tokens: Mapping[RequestId, int]) -> tuple[Share, ...]:
         """Make it true: the step has been executed and gave these tokens."""
         self._life.leaving.clear()
         self._apply_preemptions()
-        self._apply_admissions()
+        shares = self._apply_admissions()
         for sequence, block in zip(self.growing, self.grown, strict=True):
             sequence.blocks.append(block)
         self._life.batch.advance(tokens)
         self._apply_chunks(tokens)
+        return shares
 
     def _apply_preemptions(self) -> None:
-        if not self.preempted:
-            return
         for sequence in self.preempted:
             self._life.preempt(sequence)
-        self._life.rule.preempted()
-        # preempt() has freed the blocks of the victims; some of them were handed on.
-        self._life.ledger.withdraw(self._handed_on())
+        if self.preempted:
+            self._life.rule.preempted()
 
-    def _handed_on(self) -> Iterable[BlockId]:
-        kept = set(self._taken)
-        return [block for block in self.grown if block not in kept]
-
-    def _apply_admissions(self) -> None:
+    def _apply_admissions(self) -> tuple[Share, ...]:
         """Admit, and only then measure what each tenant is committed to.
 
         Before the clock advances: outputs of this very step are still owed, as they
@@ -199,10 +197,16 @@ class Draft:
         """
         last: dict[Tenant, int] = {}
         for entry in self.entries:
-            self._life.admit(entry.sequence, entry.slot, entry.blocks)
-            last[entry.sequence.tenant] = entry.unpaid
-        for tenant, prompt in last.items():
-            self._life.counters.measure_commitment(tenant, prompt)
+            self._life.admit(entry.sequence, entry.slot, entry.grant)
+            last[entry.sequence.tenant] = entry.charge
+        joined = [entry.sequence for entry in self.entries]
+        shares = share_charges(joined, self._life)
+        for share in shares:
+            tenant = self._life.sequences[share.member].tenant
+            last[tenant] += tenant.prompt_price * share.tokens
+        for tenant, charge in last.items():
+            self._life.counters.measure_commitment(tenant, charge)
+        return shares
 
     def _apply_chunks(self, tokens: Mapping[RequestId, int]) -> None:
         for chunk in self.chunks:

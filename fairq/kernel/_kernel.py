@@ -15,6 +15,8 @@ tenants join the backlog and sequences leave the batch when the plan is answered
 Nothing is decided before, and the blocks named in the plan stay with whom it says.
 """
 
+from collections.abc import Iterable
+
 from fairq._validators import check_type, is_integer
 from fairq.backend import Capacity
 from fairq.errors import InvariantError, RequestRejected, UsageError
@@ -23,6 +25,7 @@ from fairq.kernel._answer import check_answer
 from fairq.kernel._audit import problems
 from fairq.kernel._draft import Draft
 from fairq.kernel._lifecycle import Lifecycle
+from fairq.kernel._limits import check_queue, check_time, within
 from fairq.kernel._planner import Planner
 from fairq.kernel._report import take_snapshot
 from fairq.kernel._sequence import Sequence
@@ -30,6 +33,7 @@ from fairq.kernel._snapshot import Idle, Phase, Snapshot
 from fairq.plan import StepId, StepPlan, StepResult
 from fairq.policy import Policy
 from fairq.request import Request, RequestId
+from fairq.tokens import TokenIds
 
 
 class Kernel:
@@ -60,17 +64,17 @@ class Kernel:
         policy = Policy() if policy is None else policy
         check_type(capacity, Capacity, "The capacity")
         check_type(policy, Policy, "The policy")
-        budget = _within(
+        budget = within(
             policy.token_budget, capacity.tokens_per_step, "token_budget", "tokens"
         )
-        members = _within(
+        members = within(
             policy.max_sequences, capacity.max_sequences, "max_sequences", "sequences"
         )
         self._capacity = capacity
         self._policy = policy
         # Each member computes at least one position per step.
         self._life = Lifecycle(capacity, policy, min(members, budget))
-        self._planner = Planner(self._life, budget, policy.discipline)
+        self._planner = Planner(self._life, budget, policy)
         self._draft: Draft | None = None
         self._cancelled: dict[RequestId, Sequence] = {}
         """Reported as cancelled, and gone once the outstanding plan is answered."""
@@ -100,7 +104,7 @@ class Kernel:
         Modifies: the queue of its tenant. Cost: O(log tenants).
         """
         check_type(request, Request, "The request")
-        _check_time(now_ns)
+        check_time(now_ns)
         self._check_size(request)
         self._check_queues(request.tenant)
         self._now_ns = max(self._now_ns, now_ns)
@@ -141,6 +145,40 @@ class Kernel:
             self._end(sequence)
         return Events(finished=(finished,))
 
+    # --- pins -----------------------------------------------------------------------
+
+    def pin(
+        self, tenant: str, tokens: Iterable[int], *, adapter: str | None = None
+    ) -> int:
+        """Keep what is cached of a prefix now from being evicted.
+
+        Args:
+            tenant: In whose cache it is looked for.
+            tokens: The prefix.
+            adapter: As in ``Request``.
+
+        Returns:
+            How many leading tokens are pinned, in whole blocks; 0 when nothing of it is
+            cached, and then there is nothing to unpin.
+
+        Raises:
+            UsageError: it is pinned already, or ``PrefixCache.max_pinned_blocks`` would
+                be exceeded.
+
+        Cost: O(length), at C speed.
+        """
+        return self._life.pins.pin(tenant, TokenIds(tokens), adapter)
+
+    def unpin(
+        self, tenant: str, tokens: Iterable[int], *, adapter: str | None = None
+    ) -> None:
+        """Let a pinned prefix be evicted again; the arguments are those of ``pin``.
+
+        Raises:
+            UsageError: it is not pinned.
+        """
+        self._life.pins.unpin(tenant, TokenIds(tokens), adapter)
+
     # --- steps ----------------------------------------------------------------------
 
     def plan(self, now_ns: int = 0) -> StepPlan | Idle:
@@ -156,7 +194,7 @@ class Kernel:
         time; the plan takes effect when it is answered. Cost: O(blocks due + chunks +
         admissions * log tenants).
         """
-        _check_time(now_ns)
+        check_time(now_ns)
         self._now_ns = max(self._now_ns, now_ns)
         if self._draft is not None:
             return Idle.AWAITING_RESULT
@@ -186,25 +224,22 @@ class Kernel:
         draft = self._outstanding(result.step_id, "Result")
         check_answer(draft, result)
         self._draft = None
-        draft.apply(result.tokens)
+        shares = draft.apply(result.tokens)
         if self._failures:
             self._forgive(draft)
         finished = self._finish(result.stopped)
-        preempted = tuple(
-            sequence.id
-            for sequence in draft.preempted
-            if sequence.id not in self._cancelled
-        )
+        preempted = self._preempted(draft)
         self._end_cancelled()
         self._life.answered()
-        return Events(result.tokens, finished, preempted)
+        return Events(result.tokens, finished, preempted, shares)
 
     def fail(self, step_id: StepId) -> Events:
         """The outstanding step failed: nothing was computed, nothing is charged.
 
         Returns:
             ``finished`` with reason FAILED for requests that were in more than
-            ``Policy.max_failures`` failed steps in a row. All others run again.
+            ``Policy.max_failures`` failed steps in a row. All others run again; those
+            whose blocks the plan had taken away are ``preempted``.
 
         Raises:
             UsageError: another step, or none, is outstanding; nothing has changed.
@@ -215,6 +250,7 @@ class Kernel:
         self._draft = None
         draft.abandon()
         given_up = self._count_failures(draft)
+        preempted = self._preempted(draft)
         self._end_cancelled()
         finished = []
         for sequence in given_up:
@@ -223,7 +259,7 @@ class Kernel:
                 finished.append(reason)
                 self._end(sequence)
         self._life.answered()
-        return Events(finished=tuple(finished))
+        return Events(finished=tuple(finished), preempted=preempted)
 
     # --- looking --------------------------------------------------------------------
 
@@ -254,7 +290,7 @@ class Kernel:
     def _check_size(self, request: Request) -> None:
         positions = len(request.prompt) + request.max_tokens - 1
         needed = self._life.ledger.blocks_for(positions)
-        available = self._life.ledger.total
+        available = self._life.ledger.total - self._life.pins.most
         size = self._capacity.block_size
         if needed > available:
             msg = (
@@ -270,12 +306,12 @@ class Kernel:
     def _check_queues(self, name: str) -> None:
         tenant = self._life.counters.tenants.get(name)
         waiting = 0 if tenant is None else len(tenant.waiting)
-        _check_queue(
+        check_queue(
             self._policy.max_waiting_per_tenant,
             waiting,
             f"queue of tenant {name!r} (Policy.max_waiting_per_tenant)",
         )
-        _check_queue(
+        check_queue(
             self._policy.max_waiting, self._life.waiting, "queue (Policy.max_waiting)"
         )
 
@@ -313,6 +349,13 @@ class Kernel:
             self._end(sequence, ended=True)
         return tuple(finished)
 
+    def _preempted(self, draft: Draft) -> tuple[RequestId, ...]:
+        return tuple(
+            sequence.id
+            for sequence in draft.preempted
+            if sequence.id not in self._cancelled
+        )
+
     def _end_cancelled(self) -> None:
         for sequence in self._cancelled.values():
             self._end(sequence)
@@ -331,30 +374,3 @@ class Kernel:
             if count > self._policy.max_failures:
                 given_up.append(self._life.sequences[request_id])
         return given_up
-
-
-def _check_time(now_ns: object) -> None:
-    if not is_integer(now_ns):
-        msg = f"now_ns must be an integer (nanoseconds); got {now_ns!r}."
-        raise UsageError(msg)
-
-
-def _within(wanted: int | None, available: int, name: str, unit: str) -> int:
-    if wanted is None:
-        return available
-    if wanted > available:
-        msg = (
-            f"Policy.{name} is {wanted} {unit}, but the backend has {available}. "
-            f"Lower it, or leave it out to use all the backend has."
-        )
-        raise UsageError(msg)
-    return wanted
-
-
-def _check_queue(limit: int | None, waiting: int, name: str) -> None:
-    if limit is not None and waiting >= limit:
-        msg = (
-            f"The {name} holds {waiting} requests and may hold {limit}. "
-            f"Try again when some have finished."
-        )
-        raise RequestRejected(msg, retryable=True, needed=waiting + 1, available=limit)

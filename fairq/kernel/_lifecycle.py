@@ -10,10 +10,11 @@ from fairq.kernel._batch import Batch
 from fairq.kernel._blocks import BlockLedger
 from fairq.kernel._clock import StepClock
 from fairq.kernel._counters import VirtualCounters
+from fairq.kernel._pins import Pins
 from fairq.kernel._sequence import Sequence
 from fairq.kernel._snapshot import Phase
+from fairq.kernel._tables import Grant, Tables
 from fairq.kernel._tenant import Tenant
-from fairq.plan import BlockId
 from fairq.policy import Policy
 from fairq.request import RequestId
 
@@ -24,19 +25,25 @@ class Lifecycle:
     __slots__ = (
         "arriving",
         "batch",
+        "cached_tokens",
         "clock",
         "counters",
         "leaving",
         "ledger",
+        "pins",
         "preemptions",
         "recomputed",
         "rule",
         "sequences",
+        "tables",
     )
 
     def __init__(self, capacity: Capacity, policy: Policy, slots: int) -> None:
         self.clock = StepClock()
         self.ledger = BlockLedger(capacity.blocks, capacity.block_size)
+        cache = policy.prefix_cache if capacity.prefix_cache else None
+        self.tables = Tables(self.ledger, cache)
+        self.pins = Pins(self.ledger, cache)
         self.batch = Batch(slots, capacity.block_size, self.clock)
         self.counters = VirtualCounters(policy, self.clock)
         self.rule = make_rule(policy.admission, self.ledger, self.batch)
@@ -48,6 +55,7 @@ class Lifecycle:
         """Members that are gone and that the backend has not been told of."""
         self.preemptions = 0
         self.recomputed = 0
+        self.cached_tokens = 0
 
     @property
     def waiting(self) -> int:
@@ -93,24 +101,45 @@ class Lifecycle:
         tenant.waiting[sequence.id] = sequence
         self.counters.wake(tenant)
 
-    def admit(self, sequence: Sequence, slot: int, blocks: list[BlockId]) -> None:
-        """From the head of its queue into the batch."""
+    def admit(self, sequence: Sequence, slot: int, grant: Grant) -> None:
+        """From its queue into the batch."""
         tenant = sequence.tenant
+        cached = grant.cached * self.ledger.size
+        if cached:
+            self._settle_cached(sequence, cached)
         unpaid = sequence.unpaid
         outputs = sequence.request.max_tokens - sequence.produced
         self.counters.charge_admission(tenant, unpaid, outputs)
         sequence.prepaid += unpaid
-        sequence.blocks = blocks
+        sequence.computed = sequence.cached = cached
+        sequence.promised = grant.own
+        self.tables.enter(sequence, grant)
+        tenant.passed += 1
         self._unqueue(sequence)
         tenant.running[sequence.id] = sequence
         self.batch.enter(sequence, slot)
         self.rule.enter(sequence)
+
+    def _settle_cached(self, sequence: Sequence, cached: int) -> None:
+        """Prompt positions that were found need no computing: other charges, or none.
+
+        What was charged for them, before a preemption, is refunded.
+        """
+        found = sequence.found_positions(cached)
+        self.cached_tokens += found
+        refund = min(found, sequence.prepaid)
+        sequence.paid += found
+        sequence.found_ever += found
+        sequence.prepaid -= refund
+        self.counters.refund(sequence.tenant, refund)
+        self.counters.charge_cached(sequence.tenant, found)
 
     def compute(self, sequence: Sequence, start: int, length: int) -> None:
         """A chunk of known tokens has been computed: settle its charge."""
         end = start + length
         self.recomputed += max(0, min(sequence.reached, end) - start)
         sequence.computed = end
+        self.tables.computed(sequence)
         sequence.reached = max(sequence.reached, end)
         settled = min(end, sequence.prompt_length) - sequence.paid
         if settled > 0:
@@ -126,7 +155,7 @@ class Lifecycle:
         tenant.decoding += 1
 
     def preempt(self, sequence: Sequence) -> None:
-        """Out of the batch, back to the head of its queue; its turn is kept.
+        """Out of the batch, back to its place in the queue; its turn is kept.
 
         So is its charge: what it has prepaid it will compute when it is back.
         """
@@ -135,8 +164,7 @@ class Lifecycle:
         sequence.reached = max(sequence.reached, sequence.computed)
         sequence.computed = 0
         self.preemptions += 1
-        tenant.waiting[sequence.id] = sequence
-        tenant.waiting.move_to_end(sequence.id, last=False)
+        tenant.requeue(sequence)
         if tenant in self.counters.backlogged:
             self.counters.backlogged.add(tenant)
         else:
@@ -159,6 +187,8 @@ class Lifecycle:
 
     def _unqueue(self, sequence: Sequence) -> None:
         tenant = sequence.tenant
+        if next(iter(tenant.waiting)) == sequence.id:
+            tenant.passed = 0
         del tenant.waiting[sequence.id]
         # Trap: who left last is whom others are measured against, so a tenant must
         # leave here, in its turn, whatever has arrived meanwhile.
@@ -171,10 +201,19 @@ class Lifecycle:
             self._stop_rate(tenant)
         self.batch.leave(sequence, phase)
         self.rule.leave(sequence, ended=ended)
-        self.ledger.give_back(sequence.blocks)
-        sequence.blocks = []
+        self.release(sequence)
         del tenant.running[sequence.id]
         tenant.granted -= sequence.request.max_tokens - len(sequence.outputs)
+
+    def release(self, sequence: Sequence) -> None:
+        """Give up the blocks of a member, if that was not done."""
+        if not sequence.blocks:
+            return
+        computed = sequence.computed
+        if sequence.phase is Phase.DECODING:
+            self.batch.collect(sequence)
+            computed += self.clock.tick - sequence.joined
+        self.tables.release(sequence, computed)
 
     def _stop_rate(self, tenant: Tenant) -> None:
         tenant.decoding -= 1

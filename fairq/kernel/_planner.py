@@ -5,17 +5,11 @@ have been begun, then new requests, until the token budget is spent. So a long p
 cut into chunks that fill up steps, and never stalls the streams that are running.
 """
 
-from typing import Final
-
-from fairq.disciplines import Discipline
-from fairq.kernel._admission import blocks_now
 from fairq.kernel._draft import Draft
 from fairq.kernel._lifecycle import Lifecycle
+from fairq.kernel._newcomers import Gatekeeper, Newcomers
 from fairq.kernel._sequence import Sequence
-from fairq.kernel._tenant import Tenant
-
-LOOKAHEAD: Final = 32
-"""Tenants whose request does not fit that are asked in one plan, the first included."""
+from fairq.policy import Policy
 
 
 class Planner:
@@ -24,18 +18,15 @@ class Planner:
     Args:
         lifecycle: The live requests.
         budget: Most positions a step may compute.
-        discipline: Whose turn it is.
+        policy: Whose turn it is, and in which order.
     """
 
-    __slots__ = ("_budget", "_life", "_slack", "_turn")
+    __slots__ = ("_budget", "_gatekeeper", "_life")
 
-    def __init__(
-        self, lifecycle: Lifecycle, budget: int, discipline: Discipline
-    ) -> None:
+    def __init__(self, lifecycle: Lifecycle, budget: int, policy: Policy) -> None:
         self._life = lifecycle
         self._budget = budget
-        self._turn = discipline.turn
-        self._slack = lifecycle.counters.slack
+        self._gatekeeper = Gatekeeper(lifecycle, policy)
 
     def draft(self) -> Draft:
         """The next step. Changes nothing but the pools that the draft takes from.
@@ -47,7 +38,7 @@ class Planner:
         self._continue_prompts(draft)
         # Whoever was thrown out would be the next to come in: wait a step.
         if not draft.preempted and self._life.waiting:
-            self._admit(draft)
+            Newcomers(draft, self._gatekeeper).admit()
         return draft
 
     # --- members --------------------------------------------------------------------
@@ -55,7 +46,7 @@ class Planner:
     def _grow(self, draft: Draft) -> None:
         """Every member whose next token begins a block gets one."""
         due = self._life.batch.due()
-        while len(due) > draft.free:
+        while len(due) > draft.available:
             victim = self._victim(draft)
             draft.preempt(victim)
             if victim in due:
@@ -77,48 +68,3 @@ class Planner:
                 return
             if sequence not in draft.preempted:
                 draft.compute(sequence, sequence.computed)
-
-    # --- newcomers ------------------------------------------------------------------
-
-    def _admit(self, draft: Draft) -> None:
-        """Let tenants in by turn, until budget, slots, blocks or tenants run out.
-
-        Whoever is first is inside the gate. When its request does not fit, others may
-        pass it that are within the slack of it.
-        """
-        backlogged = self._life.counters.backlogged
-        self._life.rule.begin(draft.free)
-        touched: dict[Tenant, None] = {}
-        gate: int | None = None
-        lookahead = LOOKAHEAD
-        while draft.budget > 0 and self._life.batch.free_slots and lookahead:
-            tenant = backlogged.top()
-            if tenant is None or (gate is not None and self._turn(tenant) > gate):
-                break
-            touched[tenant] = None
-            if self._try(draft, tenant):
-                continue
-            if self._slack is None:
-                break
-            if gate is None:
-                gate = self._turn(tenant) + self._slack
-            backlogged.discard(tenant)
-            lookahead -= 1
-        for tenant in touched:
-            tenant.forget_draft()
-            backlogged.add(tenant)
-
-    def _try(self, draft: Draft, tenant: Tenant) -> bool:
-        """Admit the oldest request of a tenant, if it fits."""
-        head = tenant.head()
-        assert head is not None  # noqa: S101  # backlogged tenants have one
-        rule = self._life.rule
-        blocks = blocks_now(head, self._life.ledger)
-        if not rule.fits(head, blocks):
-            return False
-        rule.draw(head, blocks)
-        draft.admit(head, blocks)
-        tenant.draw(tenant.prompt_price * head.unpaid)
-        if tenant.head() is None:
-            self._life.counters.backlogged.discard(tenant)
-        return True

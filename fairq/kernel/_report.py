@@ -18,6 +18,8 @@ def take_snapshot(life: Lifecycle, outstanding: StepId | None, now_ns: int) -> S
         running=len(life.batch),
         blocks=life.ledger.total,
         free_blocks=life.ledger.free,
+        cached_blocks=life.ledger.tree.cached,
+        cached_tokens=life.cached_tokens,
         preemptions=life.preemptions,
         recomputed_tokens=life.recomputed,
         gap_bound=life.counters.gap_bound,

@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from fairq.errors import InvariantError
+from fairq.kernel._node import Hit, Node
 from fairq.kernel._snapshot import Phase, RequestSnapshot
 from fairq.kernel._tenant import Tenant
 from fairq.plan import BlockId
@@ -59,6 +60,24 @@ class Sequence:
     """Tick at which it began to decode."""
     collected: int = 0
     """Tick up to which ``outputs`` is complete, if it decodes."""
+    leaf: Node | None = None
+    """Where its table ends in the prefix tree; the table locks that node."""
+    hit: Node | None = None
+    """Where what it found there when it entered ends."""
+    found_ever: int = 0
+    """Prompt positions it found instead of computing them for the first time."""
+    found: Hit | None = None
+    """While it waits: what the last search found."""
+    cached: int = 0
+    """Positions it did not compute when it entered last: they were in the cache."""
+    held_back: int = 0
+    """Plans in which it was not admitted because its prefix was being computed."""
+    payer: RequestId | None = None
+    """Who computed it then."""
+    has_shared: bool = False
+    """Others have taken over their part of what it computed."""
+    promised: int = 0
+    """Blocks of its own that the admission rule has promised it."""
     pick: Callable[[Mapping[RequestId, int]], int] | None = None
     """Its token in a step's mapping, as one C call; set when first admitted."""
 
@@ -92,8 +111,17 @@ class Sequence:
 
     @property
     def unpaid(self) -> int:
-        """Prompt positions that admitting it will charge."""
+        """Prompt positions that admitting it will charge, without a cache."""
         return self.prompt_length - self.paid - self.prepaid
+
+    def found_positions(self, cached: int) -> int:
+        """Of so many cached positions, those of the prompt that are new to it."""
+        return max(0, min(cached, self.prompt_length) - self.paid)
+
+    def unpaid_after(self, cached: int) -> int:
+        """Prompt positions that admitting it with so many cached ones will charge."""
+        # What is prepaid reaches to the end of the prompt.
+        return 0 if self.prepaid else self.unpaid - self.found_positions(cached)
 
     @property
     def worst(self) -> int:

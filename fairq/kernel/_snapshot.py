@@ -33,6 +33,8 @@ class Phase(enum.Enum):
     OVER = "over"
     """Finished, cancelled or given up. Never seen in a snapshot."""
 
+    __hash__ = object.__hash__  # in C; the one of Enum is a function of Python
+
 
 @attrs.frozen(kw_only=True)
 class RequestSnapshot:
@@ -64,7 +66,8 @@ class TenantSnapshot:
     """Virtual counter: service charged (and lifts) in service units per unit of weight.
     Prompts are charged whole when admitted."""
     prompt_tokens: int
-    """Prompt positions computed for the first time."""
+    """Prompt positions computed for the first time, and its part of what was computed
+    for a group; without what others have taken over."""
     output_tokens: int
     """Output tokens delivered."""
     service: float
@@ -91,7 +94,11 @@ class Snapshot:
     blocks: int
     """Size of the KV pool."""
     free_blocks: int
-    """Neither in a table nor promised to the outstanding plan."""
+    """Neither in a table nor promised to the outstanding plan, and nothing in them."""
+    cached_blocks: int
+    """Held by nobody, but what they hold may be found again, or evicted."""
+    cached_tokens: int
+    """Prompt positions that were found in the cache instead of being computed."""
     preemptions: int
     recomputed_tokens: int
     """Positions computed again after preemptions; charged to nobody."""

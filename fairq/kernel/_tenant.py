@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 import attrs
@@ -26,12 +27,13 @@ class Tenant:
     weight: float
     prompt_price: int
     output_price: int
+    cached_price: int
     clock: StepClock
 
     lifted: int = 0
-    """What lifts have added to the counter."""
+    """What lifts have added to the counter, and prompts found in the cache."""
     prompt_tokens: int = 0
-    """Prompt positions charged, minus those refunded."""
+    """Prompt positions charged, minus those refunded or taken over by others."""
     prepaid: int = 0
     """Of those, positions that are not computed yet."""
     outputs_offset: int = 0
@@ -47,8 +49,14 @@ class Tenant:
     running: "dict[RequestId, Sequence]" = attrs.field(factory=dict)
     """Its batch members, in the order of admission."""
 
+    passed: int = 0
+    """Requests admitted that its oldest one has seen go ahead."""
     pending: int = 0
     """Charge of the draft that is being built; 0 outside of ``plan``."""
+    pending_outputs: int = 0
+    """Outputs that the members it takes may produce; 0 outside of ``plan``."""
+    _taken: "dict[RequestId, Sequence]" = attrs.field(factory=dict)
+    """Requests that the draft has taken."""
     _ahead: "Iterator[Sequence] | None" = None
     _head: "Sequence | None" = None
 
@@ -88,16 +96,46 @@ class Tenant:
             return next(iter(self.waiting.values()), None)
         return self._head
 
-    def draw(self, charge: int) -> None:
-        """The draft takes the head and will charge for it."""
+    def oldest_few(self, count: int) -> "list[Sequence]":
+        """The oldest requests that the draft has not taken, at most so many."""
+        left = (s for s in self.waiting.values() if s.id not in self._taken)
+        return list(islice(left, count))
+
+    def draw(self, sequence: "Sequence", charge: int, outputs: int) -> None:
+        """The draft takes a request and will charge for it."""
         if self._ahead is None:
             self._ahead = iter(self.waiting.values())
-            next(self._ahead)
-        self._head = next(self._ahead, None)
+            self._head = next(self._ahead)
+        self._taken[sequence.id] = sequence
+        while self._head is not None and self._head.id in self._taken:
+            self._head = next(self._ahead, None)
         self.pending += charge
+        self.pending_outputs += outputs
+
+    def requeue(self, sequence: "Sequence") -> None:
+        """Put a request back among those that wait, by age. O(older ones)."""
+        older = list(takewhile(lambda id_: id_ < sequence.id, self.waiting))
+        self.waiting[sequence.id] = sequence
+        for id_ in (sequence.id, *reversed(older)):
+            self.waiting.move_to_end(id_, last=False)
+
+    @property
+    def passing(self) -> int:
+        """Requests that its oldest one has seen go ahead, those of the draft too."""
+        head = self.head()
+        if head is None:
+            return 0
+        before = self.passed if head.id == next(iter(self.waiting)) else 0
+        return before + sum(id_ > head.id for id_ in self._taken)
+
+    @property
+    def has_drawn(self) -> bool:
+        """Whether the draft has taken one of its requests."""
+        return self._ahead is not None
 
     def forget_draft(self) -> None:
         """As if nothing had been drawn."""
-        self.pending = 0
+        self.pending = self.pending_outputs = 0
+        self._taken.clear()
         self._ahead = None
         self._head = None

@@ -1,6 +1,6 @@
 """What drives a kernel in tests: a loop around the witness of ``fairq.testing``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fairq import (
     Capacity,
@@ -47,6 +47,24 @@ class Loop:
         request_id = self.kernel.submit(request(tenant, length, max_tokens))
         self.submitted += 1
         return request_id
+
+    def send(
+        self,
+        prompt: Iterable[int],
+        tenant: str = "a",
+        max_tokens: int = 4,
+        adapter: str | None = None,
+    ) -> RequestId:
+        """Submit a request for which it matters what the prompt is."""
+        self.submitted += 1
+        return self.kernel.submit(
+            Request(
+                tenant=tenant,
+                prompt=TokenIds(prompt),
+                max_tokens=max_tokens,
+                adapter=adapter,
+            )
+        )
 
     def submit_many(
         self, count: int, tenant: str = "a", length: int = 4, max_tokens: int = 4
@@ -108,13 +126,19 @@ class Loop:
 
 
 def capacity(
-    *, blocks: int = 64, block_size: int = 4, sequences: int = 8, tokens: int = 64
+    *,
+    blocks: int = 64,
+    block_size: int = 4,
+    sequences: int = 8,
+    tokens: int = 64,
+    prefix_cache: bool = False,
 ) -> Capacity:
     return Capacity(
         blocks=blocks,
         block_size=block_size,
         max_sequences=sequences,
         tokens_per_step=tokens,
+        prefix_cache=prefix_cache,
     )
 
 

@@ -1,22 +1,26 @@
 """Parts of a kernel, made for tests that look at one part alone."""
 
+import attrs
+
 from fairq import Policy, RequestId
 from fairq.kernel._batch import Batch
 from fairq.kernel._clock import StepClock
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
+from fairq.kernel._tables import Grant
 from fairq.kernel._tenant import Tenant
-from tests.kernel.driving import capacity, request
+from tests.kernel.driving import capacity, prompt, request
 
 
 def tenant(name: str = "a", clock: StepClock | None = None) -> Tenant:
-    """A tenant with easy prices: 10 for a prompt token, 100 for an output token."""
+    """A tenant with easy prices: 10 for a prompt token, 100 for an output, 1 cached."""
     return Tenant(
         name=name,
         weight=1.0,
         prompt_price=10,
         output_price=100,
+        cached_price=1,
         clock=StepClock() if clock is None else clock,
     )
 
@@ -51,14 +55,22 @@ def lifecycle(policy: Policy | None = None, blocks: int = 64) -> Lifecycle:
     )
 
 
-def arrive(life: Lifecycle, number: int, name: str = "a", length: int = 4) -> Sequence:
+def arrive(
+    life: Lifecycle, number: int, name: str = "a", length: int = 4, first: int = 1
+) -> Sequence:
     new = sequence(number, life.counters.tenant(name), length)
+    new.request = attrs.evolve(new.request, prompt=prompt(length, first))
     life.arrive(new)
     return new
 
 
 def admit(life: Lifecycle, waiting: Sequence) -> Sequence:
     """As an applied draft would: blocks for the prompt and one token."""
-    blocks = life.ledger.take(life.ledger.blocks_for(waiting.known + 1))
-    life.admit(waiting, life.batch.take_slot(), blocks)
+    blocks = life.ledger.blocks_for(waiting.known + 1)
+    life.admit(waiting, life.batch.take_slot(), grant(life, waiting, blocks))
     return waiting
+
+
+def grant(life: Lifecycle, waiting: Sequence, blocks: int = 2) -> Grant:
+    """A table of so many blocks, with what is found in the cache at its beginning."""
+    return life.tables.grant(waiting, life.tables.find(waiting), blocks)

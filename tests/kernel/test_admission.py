@@ -1,16 +1,18 @@
 import pytest
 
-from fairq import Admission
+from fairq import Admission, TokenIds
 from fairq.kernel._admission import (
     FIXED,
     Optimistic,
     Reserve,
+    Rule,
     blocks_now,
     make_rule,
 )
 from fairq.kernel._batch import Batch
 from fairq.kernel._blocks import BlockLedger
 from fairq.kernel._clock import StepClock
+from fairq.kernel._node import Hit
 from fairq.kernel._sequence import Sequence
 from tests.kernel.parts import sequence, tenant
 
@@ -30,6 +32,18 @@ def optimistic(blocks: int = 10) -> tuple[Optimistic, Batch]:
 def join(rule: Optimistic, batch: Batch, member: Sequence) -> Sequence:
     rule.enter(member)
     batch.enter(member, batch.take_slot())
+    return member
+
+
+def draw(rule: Rule, waiting: Sequence, own: int = 2) -> None:
+    """As the planner does: two blocks now, and so many of its own ever."""
+    rule.draw(waiting, 2, own)
+
+
+def promised(rule: Rule, member: Sequence, own: int = 2) -> Sequence:
+    """A member that may ever use so many blocks of its own."""
+    member.promised = own
+    rule.enter(member)
     return member
 
 
@@ -58,47 +72,88 @@ def test_whoever_was_preempted_gets_blocks_for_its_outputs_too() -> None:
 def test_reserve_promises_all_that_may_be_needed() -> None:
     rule = Reserve(BlockLedger(5, 4))
     rule.begin(5)
-    assert rule.fits(new(4, 17), 2)  # 20 positions: all five blocks
-    assert not rule.fits(new(4, 18), 2)
+    assert rule.fits(new(4, 17), 2, 0)  # 20 positions: all five blocks
+    assert not rule.fits(new(4, 18), 2, 0)
 
 
 def test_reserve_counts_members_and_the_draft() -> None:
     rule = Reserve(BlockLedger(6, 4))
-    rule.enter(new(4, 5))
+    promised(rule, new(4, 5))
     rule.begin(0)
-    rule.draw(new(4, 5), 2)
-    assert rule.fits(new(4, 5), 2)
-    rule.draw(new(4, 5), 2)
-    assert not rule.fits(new(1, 1), 1)
+    draw(rule, new(4, 5))
+    assert rule.fits(new(4, 5), 2, 0)
+    draw(rule, new(4, 5))
+    assert not rule.fits(new(1, 1), 1, 0)
 
 
 def test_reserve_forgets_a_draft_when_the_next_begins() -> None:
     rule = Reserve(BlockLedger(2, 4))
     rule.begin(2)
-    rule.draw(new(4, 5), 2)
-    assert not rule.fits(new(4, 5), 2)
+    draw(rule, new(4, 5))
+    assert not rule.fits(new(4, 5), 2, 0)
     rule.begin(2)
-    assert rule.fits(new(4, 5), 2)
+    assert rule.fits(new(4, 5), 2, 0)
 
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_reserve_has_room_again_when_a_member_left(ended: bool) -> None:  # noqa: FBT001  # a parameter of the test
     rule = Reserve(BlockLedger(2, 4))
-    member = new(4, 5)
-    rule.enter(member)
+    member = promised(rule, new(4, 5))
     rule.begin(0)
-    assert not rule.fits(new(1, 1), 1)
+    assert not rule.fits(new(1, 1), 1, 0)
     rule.leave(member, ended=ended)
-    assert rule.fits(new(4, 5), 2)
+    assert rule.fits(new(4, 5), 2, 0)
 
 
 def test_reserve_promises_the_same_to_whoever_has_produced() -> None:
     rule = Reserve(BlockLedger(5, 4))
-    member = new(4, 17)
-    rule.enter(member)
+    member = promised(rule, new(4, 17), own=5)
+    assert rule._promised == 5
     member.outputs.extend(range(9))
     rule.leave(member, ended=False)
     assert rule._promised == 0
+
+
+def cached_blocks(ledger: BlockLedger, count: int, *, held: bool) -> Hit:
+    """So many blocks of the prefix tree, held by somebody or by nobody."""
+    raw = TokenIds(range(4 * count)).raw
+    leaf = ledger.tree.lock(ledger.tree.find(ledger.tree.root("a"), raw, count))
+    ledger.tree.insert(leaf, raw, ledger.take(count))
+    ledger.tree.unlock(leaf)
+    hit = ledger.tree.find(ledger.tree.root("a"), raw, count)
+    if held:
+        ledger.tree.lock(hit)
+    return hit
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_reserve_counts_blocks_that_others_have_computed_once(*, held: bool) -> None:
+    """Of seven blocks two are shared: there is room for five of its own, not six."""
+    ledger = BlockLedger(7, 4)
+    hit = cached_blocks(ledger, 2, held=held)
+    rule = Reserve(ledger)
+    rule.begin(ledger.available)
+    blocks = 3 - 2 + ledger.tree.unlocked(hit)
+
+    assert rule.fits(new(9, 20), blocks, 2)
+    assert not rule.fits(new(9, 21), blocks, 2)
+
+
+def test_reserve_leaves_out_blocks_of_the_cache_that_nobody_holds() -> None:
+    ledger = BlockLedger(5, 4)
+    cached_blocks(ledger, 2, held=False)
+    rule = Reserve(ledger)
+    rule.begin(ledger.available)
+    assert rule.fits(new(4, 17), 2, 0)
+
+
+def test_reserve_leaves_room_for_what_is_held_in_the_cache() -> None:
+    ledger = BlockLedger(5, 4)
+    cached_blocks(ledger, 2, held=True)
+    rule = Reserve(ledger)
+    rule.begin(ledger.available)
+    assert rule.fits(new(4, 9), 2, 0)
+    assert not rule.fits(new(4, 10), 2, 0)
 
 
 # --- optimistic ---------------------------------------------------------------------
@@ -107,22 +162,22 @@ def test_reserve_promises_the_same_to_whoever_has_produced() -> None:
 def test_optimistic_needs_the_blocks_now() -> None:
     rule, _ = optimistic()
     rule.begin(1)
-    assert rule.fits(new(2, 2), 1)
-    assert not rule.fits(new(4, 5), 2)
+    assert rule.fits(new(2, 2), 1, 0)
+    assert not rule.fits(new(4, 5), 2, 0)
 
 
 def test_optimistic_lets_one_request_in_whatever_the_forecast() -> None:
     rule, _ = optimistic(10)
     rule.begin(10)
-    assert rule.fits(new(4, 37), 2)
+    assert rule.fits(new(4, 37), 2, 0)
 
 
 def test_optimistic_keeps_room_for_all_that_is_granted_before_it_has_seen_any() -> None:
     rule, batch = optimistic(10)
     join(rule, batch, new(4, 17))
     rule.begin(8)
-    assert rule.fits(new(4, 7), 2)  # 17 + 7 tokens to come: the six blocks left
-    assert not rule.fits(new(4, 8), 2)
+    assert rule.fits(new(4, 7), 2, 0)  # 17 + 7 tokens to come: the six blocks left
+    assert not rule.fits(new(4, 8), 2, 0)
 
 
 def test_optimistic_expects_outputs_as_long_as_the_finished_ones() -> None:
@@ -132,7 +187,7 @@ def test_optimistic_expects_outputs_as_long_as_the_finished_ones() -> None:
     rule.leave(short, ended=True)
     join(rule, batch, new(4, 1000, number=1))
     rule.begin(8)
-    assert rule.fits(new(4, 1000), 2)
+    assert rule.fits(new(4, 1000), 2, 0)
 
 
 def test_optimistic_never_expects_more_than_was_granted() -> None:
@@ -150,11 +205,11 @@ def test_optimistic_expects_nothing_less_than_nothing() -> None:
 def test_optimistic_counts_what_the_draft_has_taken() -> None:
     rule, _ = optimistic(10)
     rule.begin(10)
-    rule.draw(new(4, 17), 2)
-    assert rule.fits(new(4, 7), 2)
-    assert not rule.fits(new(4, 8), 2)
+    draw(rule, new(4, 17))
+    assert rule.fits(new(4, 7), 2, 0)
+    assert not rule.fits(new(4, 8), 2, 0)
     rule.begin(10)
-    assert rule.fits(new(4, 37), 2)
+    assert rule.fits(new(4, 37), 2, 0)
 
 
 def test_optimistic_learns_only_from_requests_that_ended_by_themselves() -> None:
@@ -215,4 +270,4 @@ def test_reserve_is_indifferent_to_preemptions() -> None:
     rule = Reserve(BlockLedger(4, 4))
     rule.preempted()
     rule.begin(4)
-    assert rule.fits(new(4, 13), 2)
+    assert rule.fits(new(4, 13), 2, 0)

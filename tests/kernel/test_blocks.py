@@ -1,6 +1,6 @@
 import pytest
 
-from fairq import BlockId
+from fairq import BlockId, TokenIds
 from fairq.kernel._blocks import BlockLedger
 
 
@@ -52,17 +52,41 @@ def test_blocks_given_back_are_reused_first() -> None:
     assert first == ledger.take(2)
 
 
-def test_withdrawing_takes_exactly_these_blocks_and_keeps_the_order() -> None:
-    ledger = BlockLedger(6, 4)
-    ledger.withdraw(ids(1, 4))
-    assert ids(0, 2, 3, 5) == ledger.take(4)
+def cached(ledger: BlockLedger, count: int, first: int = 0) -> list[BlockId]:
+    """So many blocks in the cache, held by nobody."""
+    tree, raw = ledger.tree, TokenIds(range(first, first + 4 * count)).raw
+    blocks = ledger.take(count)
+    leaf = tree.lock(tree.find(tree.root("a"), raw, count))
+    assert tree.insert(leaf, raw, blocks) == []
+    tree.unlock(leaf)
+    return blocks
 
 
-def test_withdrawing_nothing_changes_nothing() -> None:
+def test_cached_blocks_are_available_and_not_free() -> None:
+    ledger = BlockLedger(8, 4)
+    cached(ledger, 3)
+    assert (5, 8) == (ledger.free, ledger.available)
+
+
+def test_free_blocks_are_taken_before_the_cache() -> None:
     ledger = BlockLedger(4, 4)
-    before = ledger.free_blocks()
-    ledger.withdraw([])
-    assert before == ledger.free_blocks()
+    cached(ledger, 2)
+    assert ids(2, 3) == ledger.take(2)
+    assert (0, 2) == (ledger.free, ledger.tree.cached)
+
+
+def test_what_free_blocks_do_not_cover_is_evicted() -> None:
+    ledger = BlockLedger(4, 4)
+    cached(ledger, 3)
+    assert ids(3, 2) == ledger.take(2)
+    assert (0, 2) == (ledger.free, ledger.available)
+
+
+def test_all_of_the_cache_can_be_taken() -> None:
+    ledger = BlockLedger(3, 4)
+    blocks = cached(ledger, 3)
+    assert sorted(blocks) == sorted(ledger.take(3))
+    assert (0, 0) == (ledger.free, ledger.available)
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_the_bound_is_twice_slack_and_largest_commitment_and_prepaid() -> None:
     assert made.gap_bound == 14.0
     tenant = made.tenant("a")
     made.charge_admission(tenant, prompt=30, outputs=10)
-    made.measure_commitment(tenant, prompt=30)
+    made.measure_commitment(tenant, charge=30 * SCALE)
     assert made.gap_bound == 2.0 * (7 + 50)
     made.measure_prepaid(tenant)
     assert made.largest_commitment == (30 + 2 * 10) * SCALE
@@ -215,6 +215,71 @@ def test_the_bound_remembers_the_largest() -> None:
     for prompt in (10, 40, 20):
         tenant = made.tenant(f"t{prompt}")
         made.charge_admission(tenant, prompt, 0)
-        made.measure_commitment(tenant, prompt)
+        made.measure_commitment(tenant, prompt * SCALE)
         made.measure_prepaid(tenant)
     assert made.gap_bound == 2.0 * (40 + 40)
+
+
+# --- prefixes that are shared -------------------------------------------------------
+
+
+def test_positions_found_in_the_cache_have_a_price_of_their_own() -> None:
+    made = counters(Policy(cost=LinearCost(cached=0.25), weights={"b": 0.5}))
+    for name, price in [("a", 0.25), ("b", 0.5)]:
+        tenant = made.tenant(name)
+        made.charge_cached(tenant, 8)
+        assert 8 * price * SCALE == tenant.counter
+
+
+def test_prices_at_weight_one_are_the_same_for_everybody_who_has_it() -> None:
+    made = counters(Policy(weights={"b": 2.0, "c": 1}))
+    prices = [made.tenant(name).prompt_price for name in "abcd"]
+    assert [SCALE, SCALE // 2, SCALE, SCALE] == prices
+
+
+def test_a_share_moves_a_charge_and_keeps_the_sum() -> None:
+    made = counters(Policy(weights={"b": 2.0}))
+    payer, member = wait(made, "a"), wait(made, "b", 1)
+    serve(made, payer, 60)
+    made.share(payer, member, 20)
+    assert (40, 20) == (payer.prompt_tokens, member.prompt_tokens)
+    assert (40 * SCALE, 10 * SCALE) == (payer.counter, member.counter)
+
+
+def test_after_a_share_the_heap_knows_the_smaller_turn_of_the_payer() -> None:
+    made = counters()
+    payer, member, other = wait(made, "a"), wait(made, "b", 1), wait(made, "c", 2)
+    serve(made, payer, 100)
+    serve(made, member, 80)
+    serve(made, other, 50)
+    assert made.backlogged.top() is other
+    made.share(payer, member, 60)
+    assert made.backlogged.top() is payer
+
+
+def test_the_bound_grows_by_twice_what_a_share_leaves_below_the_floor() -> None:
+    made = counters()
+    payer, member = wait(made, "a"), wait(made, "b", 1)
+    serve(made, payer, 100)
+    serve(made, member, 90)
+    made.share(payer, member, 30)
+    assert made.largest_shortfall == (90 - 70) * SCALE
+    assert made.gap_bound == 2.0 * 20
+
+
+def test_a_share_that_stays_above_the_floor_costs_nothing() -> None:
+    made = counters()
+    payer, member = wait(made, "a"), wait(made, "b", 1)
+    serve(made, payer, 100)
+    serve(made, member, 10)
+    made.share(payer, member, 30)
+    assert made.largest_shortfall == 0
+
+
+def test_without_a_gate_a_share_needs_no_floor() -> None:
+    made = counters(Policy(discipline=Fcfs()))
+    payer, member = wait(made, "a"), wait(made, "b", 1)
+    serve(made, payer, 10)
+    made.share(payer, member, 4)
+    assert (6, 4) == (payer.prompt_tokens, member.prompt_tokens)
+    assert made.gap_bound is None

@@ -1,10 +1,11 @@
 import pytest
 
-from fairq import Fcfs, Policy
+from fairq import Fcfs, LinearCost, Policy, PrefixCache
 from fairq.cost import SCALE
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
 from fairq.kernel._snapshot import Phase
+from tests.kernel.driving import capacity
 from tests.kernel.parts import admit, arrive, lifecycle
 
 
@@ -171,3 +172,74 @@ def test_after_the_last_token_the_tenant_owes_nothing() -> None:
         member.tenant.decoding,
         member.tenant.outputs,
     )
+
+
+# --- with a prefix cache ------------------------------------------------------------
+
+
+def sharing(cached_price: float = 0.0) -> Lifecycle:
+    """A lifecycle that has kept two full blocks of a request of eight tokens."""
+    policy = Policy(
+        cost=LinearCost(cached=cached_price), prefix_cache=PrefixCache(everybody=True)
+    )
+    life = Lifecycle(capacity(prefix_cache=True), policy, slots=8)
+    first = decode(life, admit(life, arrive(life, 0, "first", length=9)))
+    life.end(first, ended=True)
+    return life
+
+
+def test_what_was_computed_stays_to_be_found() -> None:
+    life = sharing()
+    assert (62, 2) == (life.ledger.free, life.ledger.tree.cached)
+    assert life.ledger.available == 64
+
+
+@pytest.mark.parametrize("price", [0.0, 0.25])
+def test_positions_that_were_found_cost_their_own_price(price: float) -> None:
+    life = sharing(price)
+    waiting = arrive(life, 1, "second", length=9)
+    before = waiting.tenant.counter
+    member = admit(life, waiting)
+    assert (8, 8) == (member.cached, member.computed)
+    assert (8, 1) == (member.paid, member.prepaid)
+    assert member.tenant.counter == before + (1 + 8 * price) * SCALE
+    assert life.cached_tokens == 8
+    life.compute(member, 8, 1)
+    assert member.tenant.prepaid == 0
+
+
+def test_a_preempted_request_finds_what_it_computed_and_pays_nothing_again() -> None:
+    life = sharing(cached_price=0.25)
+    member = admit(life, arrive(life, 1, "second", length=13))
+    life.compute(member, 8, 4)
+    charged = member.tenant.counter
+    life.preempt(member)
+    admit(life, member)
+    assert member.cached == 12
+    assert charged == member.tenant.counter
+    assert (12, 1) == (member.paid, member.prepaid)
+    assert life.cached_tokens == 8
+
+
+def test_what_others_computed_meanwhile_is_refunded_to_who_comes_back() -> None:
+    """It had prepaid twelve positions and computed none of them."""
+    life = sharing()
+    member = admit(life, arrive(life, 1, "second", length=9, first=50))
+    charged = member.tenant.counter
+    life.preempt(member)
+    other = decode(life, admit(life, arrive(life, 2, "other", length=9, first=50)))
+    life.end(other, ended=True)
+    admit(life, member)
+    assert member.cached == 8
+    assert charged - 8 * SCALE == member.tenant.counter
+    assert (8, 1) == (member.paid, member.prepaid)
+
+
+def test_the_output_of_a_request_joins_the_cache() -> None:
+    life = sharing()
+    member = decode(life, admit(life, arrive(life, 1, "second", length=9)))
+    for _ in range(3):
+        life.batch.advance({member.id: 8})
+    life.end(member, ended=True)
+    # 9 of the prompt and three of four outputs are computed: a third full block.
+    assert life.ledger.tree.cached == 3

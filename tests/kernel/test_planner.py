@@ -1,5 +1,5 @@
 from fairq import Admission, Fcfs, Policy, RequestId, StepPlan, Vtc
-from fairq.kernel._planner import LOOKAHEAD
+from fairq.kernel._newcomers import LOOKAHEAD
 from tests.kernel.driving import Loop, capacity
 
 

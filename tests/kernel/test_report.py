@@ -87,3 +87,31 @@ def test_looking_changes_nothing() -> None:
                 repr(loop.kernel)
             loop.step()
     assert alone.plans == looked.plans
+
+
+def test_what_is_cached_and_what_was_found_is_told() -> None:
+    loop = Loop(capacity(prefix_cache=True))
+    loop.submit("a", length=9, max_tokens=1)
+    loop.run()
+    before = loop.kernel.snapshot()
+    assert (62, 2, 0) == (
+        before.free_blocks,
+        before.cached_blocks,
+        before.cached_tokens,
+    )
+    loop.submit("a", length=9, max_tokens=2)
+    loop.step()
+    after = loop.kernel.snapshot()
+    assert (61, 0, 8) == (after.free_blocks, after.cached_blocks, after.cached_tokens)
+    (tenant,) = after.tenants
+    assert tenant.prompt_tokens == 9 + 1
+
+
+def test_where_nothing_is_shared_nothing_is_cached() -> None:
+    for policy in (Policy(), Policy(prefix_cache=None)):
+        loop = Loop(capacity(prefix_cache=policy.prefix_cache is None), policy)
+        loop.submit_many(2, length=9)
+        loop.run()
+        snapshot = loop.kernel.snapshot()
+        assert snapshot.blocks == snapshot.free_blocks
+        assert (0, 0) == (snapshot.cached_blocks, snapshot.cached_tokens)
