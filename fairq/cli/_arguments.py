@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fairq._closest import did_you_mean
-from fairq.cli._policies import DISCIPLINES
+from fairq.cli._policies import FORMS, KINDS, Choice, choice
 
 EXACT: Final = "exact"
 LARGEST_ID: Final = 2**31 - 1
@@ -97,12 +97,15 @@ def max_tokens(text: str) -> int | None:
         raise ArgumentTypeError(msg) from None
 
 
-def policy(text: str) -> str:
-    """The name of a discipline."""
-    if text not in DISCIPLINES:
-        expected = f"expected one of {', '.join(DISCIPLINES)}; got {text!r}."
-        raise ArgumentTypeError(expected + did_you_mean(text, DISCIPLINES))
-    return text
+def policy(text: str) -> Choice:
+    """The name of a policy, such as ``vtc`` or ``gate:2000``."""
+    found = choice(text)
+    if found is None:
+        expected = f"expected one of {', '.join(FORMS)} with a number Q >= 0"
+        hint = "" if text.partition(":")[0] in KINDS else did_you_mean(text, KINDS)
+        msg = f"{expected}; got {text!r}.{hint}"
+        raise ArgumentTypeError(msg)
+    return found
 
 
 def picture(text: str) -> Path:

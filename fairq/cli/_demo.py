@@ -61,7 +61,7 @@ def _demo_simulated(picture: Path) -> None:
     trace = bundled_trace().scaled(SPEED)
     heavy = heavy_tenants(trace.jobs, cost)
     show(_title(trace, heavy))
-    runs = run_all(trace, MACHINE, [policy("fcfs"), policy("vtc")])
+    runs = run_all(trace, MACHINE, {name: policy(name) for name in ("fcfs", "vtc")})
     outcomes = [outcome(run, cost, {}) for run in runs]
     show(comparison(_columns(runs, outcomes)), _verdict(*outcomes))
     draw(picture, runs, heavy=heavy, cost=cost, title=_title(trace, heavy))

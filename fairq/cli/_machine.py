@@ -5,7 +5,7 @@ from typing import Final, Protocol, cast
 
 import attrs
 
-from fairq.backend import SyncBackend
+from fairq.backend import Capacity, SyncBackend
 from fairq.plugins import load_backend
 
 NAME: Final = "simulated"
@@ -55,6 +55,7 @@ class Machine:
             options["kv_tokens"] = self.kv_tokens
         return cast("SyncBackend", load_backend(NAME, **options))
 
-    def check(self) -> None:
+    def check(self) -> Capacity:
         """Raise what ``backend`` would, before anything long has begun."""
-        self.backend().close()
+        with closing(self.backend()) as backend:
+            return backend.capacity

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fairq.cli._console import show
 from fairq.cli._files import check_file, write_json
-from fairq.cli._table import Column, comparison
+from fairq.cli._table import CACHED, ROWS, Column, comparison
 from fairq.cli._words import grouped
 from fairq.cost import LinearCost
 from fairq.sim import Run, heavy_tenants, log_to_json, outcome, read_log, total
@@ -28,6 +28,6 @@ def measure(arguments: Namespace) -> None:
     )
     shown = Column("log", run.totals, outcome(run, cost, {}))
     show(f"{log.name}: {grouped(records, heavy_tenants(records, cost))}.")
-    show(comparison([shown]))
+    show(comparison([shown], CACHED if run.totals.cached_tokens else ROWS))
     if arguments.json is not None:
         write_json(arguments.json, log_to_json(log.name, records, cost, {}))

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from fairq.cli import _arguments as to
-from fairq.cli._policies import DISCIPLINES
+from fairq.cli._policies import FORMS
+from fairq.cli._sharing import SCOPES
 from fairq.errors import UsageError
+from fairq.order import Order
 from fairq.policy import Admission
+from fairq.sim import TENANTS, WINDOW_S
 
 ABOUT: Final = (
     "Token-fair scheduling for LLM serving: replay real traces, and see who got what."
@@ -99,10 +102,12 @@ def _add_replay(command: Parser) -> None:
         nargs="*",
         type=Path,
         metavar="TRACE",
-        help="trace files (plain CSV, arena, Azure or Mooncake; may be gzipped); "
-        "with several, tenants are kept apart by file",
+        help="trace files (plain CSV, arena, Azure, Mooncake or agent sessions; may "
+        "be gzipped), or groups:GROUPSxMEMBERS[:PREFIX+OWN:OUTPUT]; with several, "
+        "tenants are kept apart by file",
     )
     _add_policy(command.add_argument_group("policy"))
+    _add_cache(command.add_argument_group("prefix cache"))
     _add_machine(command.add_argument_group("simulated machine"))
     _add_load(command.add_argument_group("load"))
     _add_outputs(command.add_argument_group("output"))
@@ -113,8 +118,9 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         "--policy",
         type=to.policy,
         action="append",
-        metavar="{" + ",".join(DISCIPLINES) + "}",
-        help="give it again for another run (default: vtc)",
+        metavar="{" + ",".join(FORMS) + "}",
+        help="give it again for another run; gate:Q is vtc with slack Q that prefers "
+        "cached prefixes (default: vtc; with --offline fcfs)",
     )
     group.add_argument(
         "--weights",
@@ -131,9 +137,33 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--admission",
         choices=[admission.value for admission in Admission],
-        default=Admission.OPTIMISTIC.value,
-        help="KV blocks as outputs grow, or reserved for max_tokens "
-        "(default: %(default)s)",
+        help="KV blocks as outputs grow, or reserved for max_tokens (default: "
+        "optimistic; with --offline reserve)",
+    )
+    group.add_argument(
+        "--order",
+        choices=[order.value for order in Order],
+        help="inside the gate (default: prefix for lpm, dlpm and gate, else fifo)",
+    )
+
+
+def _add_cache(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--prefix-cache",
+        action=argparse.BooleanOptionalAction,
+        help="keep the KV of prompts for others that begin alike (default: if a trace "
+        "tells what prompts have in common)",
+    )
+    group.add_argument(
+        "--share-prefixes",
+        choices=SCOPES,
+        help="a cache for each tenant, or one for all (default: tenant)",
+    )
+    group.add_argument(
+        "--offline",
+        action="store_true",
+        help="plan the whole job first: all requests are there at once, in the best "
+        "order for one cache",
     )
 
 
@@ -153,7 +183,13 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     )
     _add_whole(group, "--block-size", 16, "tokens", "tokens per KV block")
     _add_whole(group, "--token-budget", 2048, "tokens", "most tokens in one step")
-    _add_whole(group, "--max-sequences", 256, "sequences", "most sequences in a step")
+    group.add_argument(
+        "--max-sequences",
+        type=to.whole(1, "sequences"),
+        metavar="N",
+        help="most sequences in a step (default: 256; with --offline as many as there "
+        "are KV blocks)",
+    )
     _add_whole(group, "--seed", 0, "seed", "of the simulated backend", minimum=0)
 
 
@@ -186,6 +222,26 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         metavar="exact|N",
         help="what the kernel is told: each output's true length, or N for all "
         "(default: exact)",
+    )
+    _add_whole(group, "--tenants", TENANTS, "tenants", "tenants of a Mooncake trace")
+    _add_sessions(group)
+
+
+def _add_sessions(group: argparse._ArgumentGroup) -> None:
+    what = "by this all lengths of agent sessions are divided"
+    _add_whole(group, "--divide-lengths", 1, "divisor", what)
+    group.add_argument(
+        "--window",
+        type=to.number(0),
+        default=WINDOW_S,
+        metavar="S",
+        help="seconds in which agent sessions begin (default: %(default)g)",
+    )
+    group.add_argument(
+        "--longest-pause",
+        type=to.number(0),
+        metavar="S",
+        help="cut longer pauses inside agent sessions to this (default: keep them)",
     )
 
 

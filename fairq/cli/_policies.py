@@ -1,58 +1,127 @@
 """The policies that the command line knows by name."""
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from fairq.disciplines import Discipline, Fcfs, Vtc
+import attrs
+
+from fairq.disciplines import Discipline, Dlpm, Fcfs, Lpm, Vtc
 from fairq.errors import UsageError
+from fairq.order import Order
 from fairq.policy import Admission, Policy
+from fairq.prefix_cache import PrefixCache
+
+WIDTH: Final = re.compile(r"[0-9.]+(e[-+]?[0-9]+)?")
 
 
-def _fcfs(_slack: float) -> Discipline:
-    return Fcfs()
+@attrs.frozen
+class Kind:
+    """What stands before the colon of a name, or is all of it."""
+
+    make: Callable[[float], Discipline]
+    """From the width of the gate; those without one ignore it."""
+    order: Order = Order.FIFO
+    """Inside the gate, unless told otherwise."""
+    widths: bool = False
+    """Whether its name has a width: ``dlpm:2000``."""
 
 
-DISCIPLINES: Final[Mapping[str, Callable[[float], Discipline]]] = {
-    "vtc": Vtc,
-    "fcfs": _fcfs,
+KINDS: Final[Mapping[str, Kind]] = {
+    "vtc": Kind(Vtc),
+    "fcfs": Kind(lambda _: Fcfs()),
+    "lpm": Kind(lambda _: Lpm(), Order.PREFIX),
+    "dlpm": Kind(Dlpm, Order.PREFIX, widths=True),
+    "gate": Kind(Vtc, Order.PREFIX, widths=True),
 }
-"""By name; each is made from the slack of the gate, which those without one ignore."""
+
+FORMS: Final = tuple(f"{name}:Q" if KINDS[name].widths else name for name in KINDS)
+"""As a user writes them."""
 
 
-def policy(
-    name: str,
-    *,
-    slack: float = 0.0,
-    weights: Mapping[str, float] | None = None,
-    admission: Admission = Admission.OPTIMISTIC,
-) -> Policy:
+@attrs.frozen
+class Choice:
+    """A policy as it was given: ``vtc``, ``gate:2000``."""
+
+    name: str = attrs.field(eq=False)
+    kind: str
+    width: float = 0.0
+    """In service units per unit of weight."""
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """What all policies of a command have in common."""
+
+    weights: Mapping[str, float] = attrs.field(factory=dict)
+    admission: Admission = Admission.OPTIMISTIC
+    order: Order | None = None
+    """Inside the gate; None for what the policy's name implies."""
+    prefix_cache: PrefixCache | None = None
+
+
+NO_RULES: Final = Rules()
+
+
+def choice(text: str) -> Choice | None:
+    """A policy by its name; None if it is none."""
+    kind, colon, width = text.partition(":")
+    if kind not in KINDS or KINDS[kind].widths != bool(colon):
+        return None
+    if not colon:
+        return Choice(text, kind)
+    value = _number(width)
+    return Choice(text, kind, value) if math.isfinite(value) else None
+
+
+def _number(text: str) -> float:
+    # float() takes "1_000" and " 7" too, which would be odd names of files.
+    try:
+        return float(text) if WIDTH.fullmatch(text) else math.nan
+    except ValueError:
+        return math.nan
+
+
+def policy(name: str, *, slack: float = 0.0, rules: Rules = NO_RULES) -> Policy:
     """A policy for a replay: nobody is turned away because a queue is long.
+
+    Args:
+        name: As ``choice`` takes it.
+        slack: Width of the gate of one that has none in its name.
+        rules: The rest.
 
     Raises:
         UsageError: a weight or the slack is out of its bounds.
     """
+    chosen = choice(name)
+    assert chosen is not None  # noqa: S101  # the parser refused it, or we wrote it
+    kind = KINDS[chosen.kind]
     return Policy(
-        discipline=DISCIPLINES[name](slack),
-        weights=weights or {},
-        admission=admission,
+        discipline=kind.make(chosen.width if kind.widths else slack),
+        weights=rules.weights,
+        admission=rules.admission,
+        order=rules.order or kind.order,
+        prefix_cache=rules.prefix_cache,
         max_waiting=None,
         max_waiting_per_tenant=None,
     )
 
 
-def check_names(names: Sequence[str], slack: float | None) -> None:
+def check_choices(choices: Sequence[Choice], slack: float | None) -> None:
     """Refuse a policy given twice, and a slack that no policy would use.
 
     Raises:
         UsageError: either of the two.
     """
-    for name in names:
-        if names.count(name) > 1:
-            msg = f"--policy: expected each policy once, got {name!r} twice."
+    for chosen in choices:
+        if choices.count(chosen) > 1:
+            msg = f"--policy: expected each policy once, got {chosen.name!r} twice."
             raise UsageError(msg)
-    if slack is not None and "vtc" not in names:
+    if slack is not None and all(chosen.kind != "vtc" for chosen in choices):
+        names = ", ".join(chosen.name for chosen in choices)
         msg = (
-            f"--slack: only vtc has a gate, got --slack {slack:g} with "
-            f"{', '.join(names)}. Add --policy vtc, or drop --slack."
+            f"--slack: only vtc has a gate, got --slack {slack:g} with {names}. Add "
+            f"--policy vtc, or drop --slack; gate:Q and dlpm:Q have theirs in the name."
         )
         raise UsageError(msg)

@@ -1,7 +1,9 @@
 """Running a trace under several policies on the same simulated machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import closing
+
+import attrs
 
 from fairq.cli._machine import Machine
 from fairq.cli._progress import Advance, bars
@@ -12,10 +14,10 @@ from fairq.sim import Run, Trace, simulate
 def run_all(
     trace: Trace,
     machine: Machine,
-    policies: Sequence[Policy],
+    policies: Mapping[str, Policy],
     max_tokens: int | None = None,
 ) -> list[Run]:
-    """One run for each policy, each from a fresh machine, with a progress bar.
+    """One run for each policy, under its name, from a fresh machine, with a bar.
 
     Raises:
         UsageError: the preset is not known, or a weight names a tenant that is not
@@ -23,8 +25,10 @@ def run_all(
     """
     with bars(len(trace.jobs)) as start:
         return [
-            _run(trace, machine, policy, max_tokens, start(policy.discipline.name))
-            for policy in policies
+            attrs.evolve(
+                _run(trace, machine, policy, max_tokens, start(name)), policy=name
+            )
+            for name, policy in policies.items()
         ]
 
 

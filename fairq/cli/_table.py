@@ -91,6 +91,24 @@ ROWS: Final = (
     _Row("first token, heavy, p99", "s", lambda c: _p99(c.outcome.heavy)),
 )
 
+CACHED: Final = (
+    *(attrs.evolve(row, ends_section=False) for row in ROWS[:4]),
+    _Row("makespan", "s", lambda c: _decimal(c.totals.makespan_s, 2)),
+    _Row(
+        "prompts found in cache",
+        "per cent",
+        lambda c: _decimal(100 * c.totals.hit_rate, 1),
+        ends_section=True,
+    ),
+    *ROWS[4:],
+    _Row(
+        "first token, coldest, p99",
+        "s",
+        lambda c: _decimal(c.outcome.coldest.first_token_p99_s, 2),
+    ),
+)
+"""For runs with a prefix cache."""
+
 WINDOWED: Final = ("service difference", "Jain index")
 """Measured in windows of a minute; without meaning for a run of half a minute."""
 

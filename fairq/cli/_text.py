@@ -103,7 +103,7 @@ def load_text_backend(name: str, **options: object) -> TextBackend:
     """Load a model into the backend of that name; the caller closes it.
 
     Raises:
-        UsageError: the backend has no tokenizer, or does not take an option.
+        UsageError: the backend runs no model, or does not take an option.
         BackendError: it cannot be imported.
     """
     backend: Backend = load_backend(name, **options)
@@ -116,8 +116,8 @@ def load_text_backend(name: str, **options: object) -> TextBackend:
 
 def _refuse(name: str) -> NoReturn:
     msg = (
-        f"--backend: {name!r} has no tokenizer, so it can neither read nor write text. "
-        f"Expected a backend that runs a model, such as 'torch'."
+        f"--backend: {name!r} runs no model, so it has neither text nor logits. "
+        f"Expected a backend that does, such as 'torch'."
     )
     raise UsageError(msg)
 

@@ -1,9 +1,12 @@
 """The largest service gap that really occurred, measured from the work executed.
 
-W_i is the work done for tenant i: prompt positions computed for the first time and
-output tokens, each at its price. x_i = W_i / w_i is kept as an integer in the kernel's
-unit. While i and j are both backlogged (each has a request that waits), the gap of the
-pair is the largest minus the smallest x_i - x_j seen; the largest of all is reported.
+W_i is the work done for tenant i: prompt positions computed for the first time, or
+found in the prefix cache before they were, and output tokens, each at its price. A
+prefix that was computed for several is work for all of them: with ``Events.shares`` a
+part goes from the tenant that computed it to another. x_i = W_i / w_i is kept as an
+integer in the kernel's unit. While i and j are both backlogged (each has a request that
+waits), the gap of the pair is the largest minus the smallest x_i - x_j seen; the
+largest of all is reported.
 
 Cost. Looking at every pair after every step would cost tenants^2 a step. But a tenant
 whose requests only decode moves by the same amount every step, so x_i - x_j is a
@@ -13,10 +16,10 @@ token, an end, a preemption) it is compared, before the change, with everybody e
 in the backlog. That is exact, and costs O(backlogged tenants) per change.
 
 Order, inside one commit: tenants whose last waiting request was admitted by this plan
-leave the backlog; then the work of the step is booked; then those join it whose
-requests were preempted, or arrived while the step ran. Trap: in a plan a request does
-not wait any more, and the gate lets others past its tenant. Booking the work first
-would measure them against it.
+leave the backlog; then the work of the step is booked, shares included; then those join
+it whose requests were preempted, or arrived while the step ran. Trap: in a plan a
+request does not wait any more, and the gate lets others past its tenant. Booking the
+work first would measure them against it.
 """
 
 from typing import Final
@@ -24,7 +27,7 @@ from typing import Final
 import attrs
 
 from fairq.cost import SCALE, price
-from fairq.events import Events
+from fairq.events import Events, Share
 from fairq.plan import Chunk, StepPlan
 from fairq.policy import Policy
 from fairq.request import RequestId
@@ -40,6 +43,7 @@ class Pace:
     tenant: str
     prompt_price: int
     output_price: int
+    cached_price: int
     base: int = 0
     rate: int = 0
     """Per step, from the requests that decode."""
@@ -60,7 +64,7 @@ class Flight:
     pace: Pace
     prompt_tokens: int
     computed: int = 0
-    """Leading positions computed at least once; they are not counted again."""
+    """Leading positions computed or found at least once; they are not counted again."""
     waiting: bool = True
     decoding: bool = False
 
@@ -91,7 +95,7 @@ class GapMeter:
                 self._change_pace(flight, decoding=False)
         for enter in plan.enter:
             self._admit(self._flights[enter.request_id])
-        self._book(plan)
+        self._book(plan, events.shares)
         self._settle(events)
         self._drop(events)
 
@@ -111,25 +115,50 @@ class GapMeter:
 
     def _new_pace(self, tenant: str) -> Pace:
         weight, cost = self._policy.weight(tenant), self._policy.cost
-        pace = Pace(tenant, price(cost.prompt, weight), price(cost.output, weight))
+        pace = Pace(
+            tenant,
+            prompt_price=price(cost.prompt, weight),
+            output_price=price(cost.output, weight),
+            cached_price=price(cost.cached, weight),
+        )
         self._paces[tenant] = pace
         return pace
 
-    def _book(self, plan: StepPlan) -> None:
+    def _book(self, plan: StepPlan, shares: tuple[Share, ...]) -> None:
         """Count the work of a step; decodes are counted by the rates."""
-        for enter in plan.enter:
-            flight = self._flights[enter.request_id]
-            flight.computed = max(flight.computed, enter.cached)
-        chunks = [(self._flights[chunk.request_id], chunk) for chunk in plan.chunks]
-        for flight, _ in chunks:
-            self._compare(flight.pace)
+        if not (plan.chunks or plan.enter or shares):
+            self._steps += 1
+            return
+        work = self._work(plan, shares)
+        for pace, _ in work:
+            self._compare(pace)
         self._steps += 1
-        for flight, chunk in chunks:
-            flight.pace.base += _work(flight, chunk)
-        for flight, chunk in chunks:
-            self._compare(flight.pace)
+        for pace, amount in work:
+            pace.base += amount
+        for pace, _ in work:
+            self._compare(pace)
+        for chunk in plan.chunks:
             if chunk.samples:
-                self._change_pace(flight, decoding=True)
+                self._change_pace(self._flights[chunk.request_id], decoding=True)
+
+    def _work(
+        self, plan: StepPlan, shares: tuple[Share, ...]
+    ) -> list[tuple[Pace, int]]:
+        """What a step adds, tenant by tenant, one of them maybe several times."""
+        flights = self._flights
+        work = []
+        for enter in plan.enter:
+            if enter.cached:
+                flight = flights[enter.request_id]
+                work.append((flight.pace, _found(flight, enter.cached)))
+        for chunk in plan.chunks:
+            flight = flights[chunk.request_id]
+            work.append((flight.pace, _computed(flight, chunk)))
+        for share in shares:
+            payer, member = flights[share.payer].pace, flights[share.member].pace
+            work.append((payer, -payer.prompt_price * share.tokens))
+            work.append((member, member.prompt_price * share.tokens))
+        return work
 
     def _settle(self, events: Events) -> None:
         """Stop those who no longer decode; who was preempted waits again."""
@@ -220,10 +249,20 @@ class GapMeter:
         return high - low
 
 
-def _work(flight: Flight, chunk: Chunk) -> int:
-    """What a chunk adds: prompt positions never computed before, and its token."""
-    end = chunk.start + chunk.length
-    fresh = min(end, flight.prompt_tokens) - max(chunk.start, flight.computed)
+def _fresh(flight: Flight, start: int, end: int) -> int:
+    """Of the positions start .. end - 1, those of the prompt that are new."""
+    fresh = min(end, flight.prompt_tokens) - max(start, flight.computed)
     flight.computed = max(flight.computed, end)
-    prompt = flight.pace.prompt_price * max(0, fresh)
+    return max(0, fresh)
+
+
+def _found(flight: Flight, cached: int) -> int:
+    """What cached positions add."""
+    return flight.pace.cached_price * _fresh(flight, 0, cached)
+
+
+def _computed(flight: Flight, chunk: Chunk) -> int:
+    """What a chunk adds: prompt positions never computed before, and its token."""
+    fresh = _fresh(flight, chunk.start, chunk.start + chunk.length)
+    prompt = flight.pace.prompt_price * fresh
     return prompt + (flight.pace.output_price if chunk.samples else 0)

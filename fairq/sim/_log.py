@@ -13,6 +13,9 @@ from fairq.sim._text import read_text, write_text
 from fairq.sim._values import Record
 
 COLUMNS = tuple(field.name for field in attrs.fields(Record))
+OPTIONAL = ("cached_tokens",)
+"""A log of a machine without a prefix cache may lack this."""
+REQUIRED = tuple(name for name in COLUMNS if name not in OPTIONAL)
 
 
 def read_log(path: str | Path) -> tuple[Record, ...]:
@@ -23,7 +26,7 @@ def read_log(path: str | Path) -> tuple[Record, ...]:
             line, column, what was expected and what came.
     """
     file = str(path)
-    records = tuple(map(_record, read_rows(read_text(path), file, COLUMNS)))
+    records = tuple(map(_record, read_rows(read_text(path), file, REQUIRED, OPTIONAL)))
     if not records:
         msg = "expected at least one request below the header; got none."
         raise TraceError(msg, file=file)
@@ -56,7 +59,18 @@ def _record(row: Row) -> Record:
         row.seconds("arrival_s"),
         first,
         last,
+        _cached(row),
     )
+
+
+def _cached(row: Row) -> int:
+    """Cached tokens, less than the prompt has: the last one is always computed."""
+    if "cached_tokens" not in row.cells:
+        return 0
+    cached = row.whole("cached_tokens")
+    if cached >= row.tokens("prompt_tokens"):
+        row.fail("cached_tokens", "fewer tokens than the prompt has")
+    return cached
 
 
 def _latencies(row: Row) -> tuple[float, float]:

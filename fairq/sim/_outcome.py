@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from fairq.cost import LinearCost
+from fairq.sim._coldest import Coldest, coldest
 from fairq.sim._difference import ServiceDifference, service_difference
 from fairq.sim._jain import jain_index
 from fairq.sim._summary import Summary
@@ -31,6 +32,8 @@ class Outcome:
     none finished."""
     heavy: Summary | None
     """The same of the heavy tenants, which ask for half of the service."""
+    coldest: Coldest
+    """The requests that found least in the prefix cache."""
 
 
 def outcome(run: Run, cost: LinearCost, weights: Mapping[str, float]) -> Outcome:
@@ -47,6 +50,7 @@ def outcome(run: Run, cost: LinearCost, weights: Mapping[str, float]) -> Outcome
         jain=jain_index(run.records, cost, weights),
         light=_first_token(light),
         heavy=_first_token(rest),
+        coldest=coldest(run.records),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from fairq.events import Finished
-from fairq.plan import Chunk
+from fairq.plan import Chunk, Enter
 from fairq.request import RequestId
 from fairq.sim._arrivals import NS, Live
 from fairq.sim._values import Job, Record
@@ -22,6 +22,7 @@ class Recorder:
         self._records: list[Record | None] = [None] * len(jobs)
         self._live: dict[RequestId, Live] = {}
         self._first_ns: dict[RequestId, int] = {}
+        self._cached: dict[RequestId, int] = {}
         self._progress = progress
         self._over = 0
         self._every = max(1, len(jobs) // CALLS)
@@ -35,16 +36,25 @@ class Recorder:
         """The kernel took a request."""
         self._live[request_id] = live
 
-    def reject(self, index: int) -> None:
+    def reject(self, live: Live) -> None:
         """A job will never be finished."""
-        job = self._jobs[index]
+        job = live.job
         lengths = (job.prompt_tokens, job.output_tokens)
-        self._note(index, Record(job.client, *lengths, job.arrival_s, -1.0, -1.0))
+        record = Record(job.client, *lengths, live.arrival_s, -1.0, -1.0)
+        self._note(live.index, record)
 
-    def give_up(self, request_id: RequestId) -> None:
+    def give_up(self, request_id: RequestId) -> Live:
         """The kernel gave a request up."""
         self._first_ns.pop(request_id, None)
-        self.reject(self._live.pop(request_id).index)
+        self._cached.pop(request_id, None)
+        live = self._live.pop(request_id)
+        self.reject(live)
+        return live
+
+    def admitted(self, enters: Iterable[Enter]) -> None:
+        """These joined the batch; only the first time counts."""
+        for enter in enters:
+            self._cached.setdefault(enter.request_id, enter.cached)
 
     def first_tokens(self, chunks: Iterable[Chunk], end_ns: int) -> None:
         """The step with these chunks ended; a token after a preemption is no first."""
@@ -52,7 +62,7 @@ class Recorder:
             if chunk.samples:
                 self._first_ns.setdefault(chunk.request_id, end_ns)
 
-    def finish(self, finished: Finished, end_ns: int) -> None:
+    def finish(self, finished: Finished, end_ns: int) -> Live:
         """A request produced its last token."""
         live = self._live.pop(finished.request_id)
         job = live.job
@@ -61,11 +71,13 @@ class Recorder:
             job.client,
             job.prompt_tokens,
             finished.output_tokens,
-            job.arrival_s,
+            live.arrival_s,
             first_ns / NS,
             (end_ns - live.arrival_ns) / NS,
+            self._cached.pop(finished.request_id),
         )
         self._note(live.index, record)
+        return live
 
     def records(self) -> tuple[Record, ...]:
         """All records, in the order of the trace."""

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from fairq.cost import LinearCost
+from fairq.sim._coldest import coldest
 from fairq.sim._difference import service_difference
 from fairq.sim._jain import jain_index
 from fairq.sim._tenants import heavy_tenants, tenant_reports
@@ -61,6 +62,7 @@ def _run_json(
         "service_difference": attrs.asdict(service_difference(records, cost)),
         "fairness": {"bound": None, "largest_gap": None},
         "jain": jain_index(records, cost, weights),
+        "coldest": attrs.asdict(coldest(records)),
         "tenants": {name: attrs.asdict(each) for name, each in tenants.items()},
     }
 

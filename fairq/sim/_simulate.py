@@ -8,6 +8,8 @@ a step produced comes at its end.
 
 from collections.abc import Callable
 
+import attrs
+
 from fairq._validators import is_integer
 from fairq.backend import Backend
 from fairq.errors import BackendError, InvariantError, RequestRejected
@@ -16,10 +18,11 @@ from fairq.kernel import Idle, Kernel
 from fairq.plan import StepPlan, StepResult
 from fairq.policy import Policy
 from fairq.request import Request, RequestId
-from fairq.sim._arrivals import Arrivals, Given, Live, MakeRequest, Prompts, source
+from fairq.sim._arrivals import Arrivals, Live
 from fairq.sim._gap import GapMeter
 from fairq.sim._names import check_weights
 from fairq.sim._recorder import Recorder
+from fairq.sim._requests import Given, MakeRequest, Prompts, source
 from fairq.sim._totals import total
 from fairq.sim._values import Run, Trace
 
@@ -42,6 +45,10 @@ def simulate(
     requests run again, up to ``Policy.max_failures``. Requests that the kernel refuses,
     or gives up, are recorded as rejected and never stop the run.
 
+    Prompts have in common what ``Job.content`` says. A trace that says nothing about
+    any job runs without a prefix cache, so the cache changes nothing for it. In a
+    closed loop (``Job.after``) a request arrives some time after another one is over.
+
     Costs O(steps + changes * backlogged tenants) in time, and O(requests of the
     trace) in memory; prompts are held only for requests that are not over.
 
@@ -55,7 +62,7 @@ def simulate(
         requests: Makes the request of a job when it arrives, from its place in the
             trace and the job: real prompts, for a backend that runs a model. Tenant and
             length of the prompt must be those of the job; how long outputs get is
-            between the request and the backend. None for prompts of zeros, and outputs
+            between the request and the backend. None for invented prompts, and outputs
             as long as the trace says, by ``sampling={"output_tokens": n}``.
 
     Raises:
@@ -65,7 +72,11 @@ def simulate(
         BackendError: the backend's answer is no ``StepResult``, or its time is below 0.
     """
     check_weights(policy, trace)
-    made = source(backend.capacity, max_tokens, requests)
+    alike = policy.prefix_cache is not None and backend.capacity.prefix_cache
+    alike = alike and trace.shares
+    made = source(backend.capacity, max_tokens, requests, alike=alike)
+    if requests is None and not alike:
+        policy = attrs.evolve(policy, prefix_cache=None)
     return _Simulation(trace, backend, policy, made, progress).run()
 
 
@@ -109,15 +120,19 @@ class _Simulation:
         for job in self._arrivals.until(until_ns):
             request = self._requests.request(job)
             if request is None:
-                self._recorder.reject(job.index)
+                self._reject(job)
             else:
                 self._offer(job, request)
+
+    def _reject(self, job: Live) -> None:
+        self._recorder.reject(job)
+        self._arrivals.ended(job.index, job.arrival_ns)
 
     def _offer(self, job: Live, request: Request) -> None:
         try:
             request_id = self._kernel.submit(request, job.arrival_ns)
         except RequestRejected:
-            self._recorder.reject(job.index)
+            self._reject(job)
             return
         self._recorder.accept(request_id, job)
         self._arrived.append((request_id, request))
@@ -134,13 +149,14 @@ class _Simulation:
         try:
             answer = self._backend.step(plan)
         except Exception:  # noqa: BLE001  # whatever a backend raises is a failed step
-            self._fail(plan)
+            self._fail(plan, now_ns)
             return now_ns
         result = self._checked(answer, plan)
         end_ns = now_ns + result.elapsed_ns
         # What arrives at the very end is submitted after the commit.
         self._submit(end_ns - 1)
         events = self._kernel.commit(result)
+        self._recorder.admitted(plan.enter)
         self._recorder.first_tokens(plan.chunks, end_ns)
         self._gaps.committed(plan, events)
         self._note_arrivals()
@@ -164,19 +180,19 @@ class _Simulation:
             raise BackendError(msg, backend=name, step_id=plan.step_id)
         return answer
 
-    def _fail(self, plan: StepPlan) -> None:
+    def _fail(self, plan: StepPlan, now_ns: int) -> None:
         self._failed_steps += 1
         events = self._kernel.fail(plan.step_id)
         self._gaps.failed(events)
-        for finished in events.finished:
-            self._recorder.give_up(finished.request_id)
+        self._end(events, now_ns)
 
     def _end(self, events: Events, end_ns: int) -> None:
         for finished in events.finished:
             if finished.reason is FinishReason.FAILED:
-                self._recorder.give_up(finished.request_id)
+                job = self._recorder.give_up(finished.request_id)
             else:
-                self._recorder.finish(finished, end_ns)
+                job = self._recorder.finish(finished, end_ns)
+            self._arrivals.ended(job.index, end_ns)
 
     def _finish(self, idle: Idle) -> Run:
         snapshot = self._kernel.snapshot()

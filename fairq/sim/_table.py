@@ -38,15 +38,19 @@ class Row:
         """A cell that is not empty."""
         return self.cells[column] or self.fail(column, "a name that is not empty")
 
-    def tokens(self, column: str) -> int:
-        """A cell that is a number of tokens, at least 1."""
+    def whole(self, column: str, least: int = 0) -> int:
+        """A cell that is a number of tokens, at least ``least``."""
         cell = self.cells[column]
         if INTEGER.fullmatch(cell) is None:
             self.fail(column, "a whole number of tokens, such as 128")
         tokens = int(cell)
-        if tokens < 1:
-            self.fail(column, "at least 1 token")
+        if tokens < least:
+            self.fail(column, f"at least {least} token{'' if least == 1 else 's'}")
         return tokens
+
+    def tokens(self, column: str) -> int:
+        """A cell that is a number of tokens, at least 1."""
+        return self.whole(column, 1)
 
     def number(self, column: str) -> float:
         """A cell that is a finite number."""

@@ -9,6 +9,7 @@ from fairq_backends.simulated._batch import Batch
 from fairq_backends.simulated._check import PlanCheck
 from fairq_backends.simulated._errors import ProtocolViolation
 from fairq_backends.simulated._model import StepTimeModel
+from fairq_backends.simulated._pool import Pool
 from fairq_backends.simulated._presets import find_preset, load_presets
 from fairq_backends.simulated._weather import Weather
 
@@ -58,7 +59,12 @@ class SimulatedBackend:
     then as before the plan, except that the next draw is another."""
 
     strict: bool = False
-    """Also check what costs time per token: slots of decodes, tokens that re-enter."""
+    """Also check what costs time per token: slots of decodes, tokens that re-enter,
+    and whether a prefix that is said to be cached is the one its blocks hold."""
+
+    prefix_cache: bool = True
+    """Whether tables may share full blocks. Attention reads a cached position like any
+    other, but it is not computed again, so a step takes less time."""
 
     capacity: Capacity = attrs.field(init=False, repr=False)
     """What it can hold."""
@@ -78,9 +84,10 @@ class SimulatedBackend:
             block_size=self.block_size,
             max_sequences=self.max_sequences,
             tokens_per_step=self.tokens_per_step,
+            prefix_cache=self.prefix_cache,
         )
         self._model = preset.model
-        self._batch = Batch(self.block_size)
+        self._batch = self._fresh()
         self._weather = Weather.seeded(self.seed, self.jitter, self.fault_rate)
 
     @staticmethod
@@ -109,8 +116,11 @@ class SimulatedBackend:
 
     def close(self) -> None:
         """Release everything; a step after this is an error."""
-        self._batch = Batch(self.block_size)
+        self._batch = self._fresh()
         self._closed = True
+
+    def _fresh(self) -> Batch:
+        return Batch(Pool(self.block_size, self.prefix_cache))
 
     def _check_turn(self, plan: StepPlan) -> None:
         if self._closed:

@@ -12,6 +12,7 @@ import attrs
 from fairq import BlockId, Chunk, RequestId, StepPlan
 from fairq_backends.simulated._calendar import Calendar
 from fairq_backends.simulated._model import StepLoad
+from fairq_backends.simulated._pool import Pool
 from fairq_backends.simulated._sequence import Sequence
 from fairq_backends.simulated._tokens import STRIDE, VOCABULARY
 
@@ -20,14 +21,12 @@ from fairq_backends.simulated._tokens import STRIDE, VOCABULARY
 class Batch:
     """Every sequence that entered and did not leave."""
 
-    block_size: int
+    pool: Pool
     sequences: dict[RequestId, Sequence] = attrs.field(factory=dict)
     phases: dict[RequestId, int] = attrs.field(factory=dict)
     """Who decodes, in the order of joining; with where its tokens stand."""
-    used: set[BlockId] = attrs.field(factory=set)
-    """Blocks in a table. Only asked for members, never iterated."""
     slots: set[int] = attrs.field(factory=set)
-    """Slots that are taken. As above."""
+    """Slots that are taken. Only asked for members, never iterated."""
     over: dict[RequestId, None] = attrs.field(factory=dict)
     """Who was answered as stopped, and so must leave with the next plan."""
     full: Calendar = attrs.field(factory=Calendar)
@@ -46,7 +45,7 @@ class Batch:
             self._extend(self.sequences[request_id], block)
         for sequence in arrivals:
             self.sequences[sequence.request_id] = sequence
-            self.used.update(sequence.blocks)
+            self.pool.enter(sequence, sequence.computed // self.pool.block_size)
             self.slots.add(sequence.slot)
 
     def compute(
@@ -84,28 +83,33 @@ class Batch:
 
     def _join(self, sequence: Sequence) -> None:
         sequence.origin = sequence.known - self.tick
+        sequence.decodes = True
         self.phases[sequence.request_id] = sequence.phase
         self.context += sequence.known
-        self.full.book(sequence.full_at(self.block_size), sequence.request_id)
+        self.full.book(sequence.full_at(self.pool.block_size), sequence.request_id)
         if sequence.ends_at is not None:
             self.ends.book(sequence.ends_at, sequence.request_id)
 
     def _extend(self, sequence: Sequence, block: BlockId) -> None:
         decodes = sequence.request_id in self.phases
         if decodes:
-            self.full.cancel(sequence.full_at(self.block_size), sequence.request_id)
+            self.full.cancel(
+                sequence.full_at(self.pool.block_size), sequence.request_id
+            )
         sequence.blocks.append(block)
-        self.used.add(block)
+        self.pool.grow(sequence, block)
         if decodes:
-            self.full.book(sequence.full_at(self.block_size), sequence.request_id)
+            self.full.book(sequence.full_at(self.pool.block_size), sequence.request_id)
 
     def _remove(self, request_id: RequestId) -> None:
         sequence = self.sequences.pop(request_id)
-        self.used.difference_update(sequence.blocks)
+        self.pool.leave(sequence.blocks)
         self.slots.remove(sequence.slot)
         if self.phases.pop(request_id, None) is None:
             return
-        self.context -= sequence.origin + self.tick
-        self.full.cancel(sequence.full_at(self.block_size), request_id)
+        sequence.computed = sequence.context(self.tick)
+        sequence.decodes = False
+        self.context -= sequence.computed
+        self.full.cancel(sequence.full_at(self.pool.block_size), request_id)
         if sequence.ends_at is not None:
             self.ends.cancel(sequence.ends_at, request_id)

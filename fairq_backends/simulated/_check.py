@@ -9,7 +9,15 @@ from typing import NoReturn
 
 import attrs
 
-from fairq import BlockId, Capacity, Chunk, Enter, RequestId, StepPlan
+from fairq import (
+    BlockId,
+    Capacity,
+    Chunk,
+    Enter,
+    RequestId,
+    SharedPrefix,
+    StepPlan,
+)
 from fairq_backends.simulated._batch import Batch
 from fairq_backends.simulated._errors import ProtocolViolation
 from fairq_backends.simulated._sampling import output_limit
@@ -32,7 +40,13 @@ class PlanCheck:
     computed: dict[RequestId, int] = attrs.field(factory=dict)
     """Positions with KV after the chunks that were checked."""
     freed: set[BlockId] = attrs.field(factory=set)
+    """Blocks that are in no table any more."""
+    left: dict[BlockId, int] = attrs.field(factory=dict)
+    """Of blocks in several tables, how many of those leave."""
     claimed: set[BlockId] = attrs.field(factory=set)
+    """Blocks that somebody is going to fill."""
+    borrowed: set[BlockId] = attrs.field(factory=set)
+    """Blocks that somebody enters with as they are."""
     freed_slots: set[int] = attrs.field(factory=set)
     claimed_slots: set[int] = attrs.field(factory=set)
 
@@ -55,6 +69,8 @@ class PlanCheck:
             self._chunk(chunk)
         self._decodes()
         self._budget()
+        for prefix in self.plan.shared:
+            self._shared(prefix)
         return self.arrivals.values()
 
     def _leave(self, request_id: RequestId) -> None:
@@ -64,8 +80,12 @@ class PlanCheck:
         if sequence is None:
             self._fail(f"request {request_id} leaves, but it is not in the batch")
         self.gone[request_id] = None
-        self.freed.update(sequence.blocks)
         self.freed_slots.add(sequence.slot)
+        self.freed.update(sequence.blocks)
+        for block in self.batch.pool.shared(sequence.blocks):
+            self.left[block] = self.left.get(block, 0) + 1
+            if self.left[block] <= self.batch.pool.more[block]:
+                self.freed.remove(block)
 
     def _stopped_are_gone(self) -> None:
         for request_id in self.batch.over:
@@ -92,7 +112,7 @@ class PlanCheck:
             self._fail(f"request {name} enters, but it is in the batch already")
         self._take_slot(name, enter.slot)
         self._lengths(enter)
-        self._claim(name, enter.blocks)
+        self._table(enter)
         limit = output_limit(enter, self.plan.step_id)
         sequence = Sequence.entering(enter, limit)
         if limit is not None and sequence.known - sequence.prompt_length >= limit:
@@ -121,22 +141,54 @@ class PlanCheck:
         if not 0 <= enter.cached < known:
             # Somebody must compute the last position, for it yields the first token.
             self._fail(f"request {name} needs 0 <= cached < {known}; {enter.cached=}")
+        if enter.cached % self.capacity.block_size or not self._may_share(enter):
+            size = self.capacity.block_size if self.capacity.prefix_cache else 0
+            whole = f"whole blocks of {size}" if size else "0 without a prefix cache"
+            self._fail(f"request {name} needs cached to be {whole}; {enter.cached=}")
         room = len(enter.blocks) * self.capacity.block_size
         if room < known:
             self._fail(f"request {name} has blocks for {room} of its {known} tokens")
 
+    def _may_share(self, enter: Enter) -> bool:
+        return self.capacity.prefix_cache or not enter.cached
+
+    def _table(self, enter: Enter) -> None:
+        name, blocks = enter.request_id, enter.blocks
+        if len(set(blocks)) < len(blocks):
+            self._fail(f"request {name} has a block twice in its table")
+        count = enter.cached // self.capacity.block_size
+        self._claim(name, blocks[count:])
+        if count:
+            self._borrow(enter, blocks[:count])
+
     def _claim(self, request_id: RequestId, blocks: tuple[BlockId, ...]) -> None:
-        wanted = set(blocks)
-        if len(wanted) < len(blocks):
-            self._fail(f"request {request_id} has a block twice in its table")
-        if not 0 <= min(blocks) <= max(blocks) < self.capacity.blocks:
-            last = self.capacity.blocks - 1
-            self._fail(f"request {request_id} needs block ids in 0..{last}: {blocks}")
-        taken = (wanted & self.batch.used) - self.freed | wanted & self.claimed
+        self._exist(request_id, blocks)
+        wanted, used = set(blocks), self.batch.pool.used
+        taken = (wanted & used) - self.freed
+        taken |= wanted & self.claimed | wanted & self.borrowed
         if taken:
             where = f"blocks {sorted(taken)}, which are in another table"
             self._fail(f"request {request_id} got {where}")
         self.claimed |= wanted
+
+    def _borrow(self, enter: Enter, blocks: tuple[BlockId, ...]) -> None:
+        name = enter.request_id
+        self._exist(name, blocks)
+        lost = self.claimed.intersection(blocks)
+        if lost:
+            where = f"blocks {sorted(lost)}, which this plan lets somebody fill"
+            self._fail(f"request {name} shares {where}")
+        problem = self.batch.pool.problem(enter, self.batch.tick, exact=self.strict)
+        if problem is not None:
+            self._fail(
+                f"request {name} has {enter.cached} tokens cached, but {problem}"
+            )
+        self.borrowed.update(blocks)
+
+    def _exist(self, request_id: RequestId, blocks: tuple[BlockId, ...]) -> None:
+        if not 0 <= min(blocks) <= max(blocks) < self.capacity.blocks:
+            last = self.capacity.blocks - 1
+            self._fail(f"request {request_id} needs block ids in 0..{last}: {blocks}")
 
     def _outputs(self, enter: Enter, key: int) -> None:
         for position in range(enter.prompt_length, len(enter.tokens)):
@@ -189,6 +241,20 @@ class PlanCheck:
         tokens, most = self.plan.tokens, self.capacity.tokens_per_step
         if tokens > most:
             self._fail(f"a step computes at most {most} tokens; got {tokens}")
+
+    def _shared(self, prefix: SharedPrefix) -> None:
+        members = prefix.members
+        if not prefix.blocks or len(set(members)) < max(2, len(members)):
+            self._fail(f"a shared prefix has a block and two members; got {prefix}")
+        size = len(prefix.blocks)
+        for name in members:
+            sequence = self.arrivals.get(name) or self._staying(name)
+            if sequence is None:
+                self._fail(f"request {name} shares a prefix, but is not in the batch")
+            if sequence.blocks[:size] != list(prefix.blocks):
+                self._fail(f"request {name} does not begin with {prefix.blocks}")
+            if sequence.context(self.batch.tick) < size * self.capacity.block_size:
+                self._fail(f"request {name} is computing the prefix it shares")
 
     def _fail(self, what: str) -> NoReturn:
         msg = f"Plan {self.plan.step_id} breaks the step protocol: {what}."

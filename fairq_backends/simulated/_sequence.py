@@ -6,7 +6,7 @@ plus the number of steps the backend has answered.
 
 import attrs
 
-from fairq import BlockId, Enter, RequestId
+from fairq import BlockId, Enter, RequestId, TokenIds
 from fairq_backends.simulated._tokens import STRIDE, VOCABULARY, token_at, token_key
 
 
@@ -25,9 +25,12 @@ class Sequence:
     """Output tokens after which it ends; None for never."""
     blocks: list[BlockId]
     computed: int
-    """Positions with KV; exact until it decodes."""
+    """Positions with KV; not kept up while it decodes."""
+    tokens: TokenIds
+    """Those that were known when it entered."""
     origin: int = 0
     """Context less the tick; set when it begins to decode."""
+    decodes: bool = False
 
     @classmethod
     def entering(cls, enter: Enter, limit: int | None) -> "Sequence":
@@ -41,7 +44,18 @@ class Sequence:
             limit=limit,
             blocks=list(enter.blocks),
             computed=enter.cached,
+            tokens=enter.tokens,
         )
+
+    def context(self, tick: int) -> int:
+        """Positions with KV, at a tick or when it left."""
+        return self.origin + tick if self.decodes else self.computed
+
+    def text(self, count: int) -> bytes:
+        """Its first tokens, packed; what it said after it entered is among them."""
+        known = self.tokens[:count]
+        said = range(len(known), count)
+        return known.raw + TokenIds(token_at(self.key, place) for place in said).raw
 
     @property
     def first_token(self) -> int:

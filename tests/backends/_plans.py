@@ -11,6 +11,7 @@ from fairq import (
     DecodeSet,
     Enter,
     RequestId,
+    SharedPrefix,
     StepId,
     StepPlan,
     StepResult,
@@ -19,7 +20,7 @@ from fairq import (
 from fairq_backends.simulated import StepLoad
 
 
-def enter(
+def enter(  # noqa: PLR0913  # as many as an Enter has
     name: int,
     prompt: Iterable[int],
     blocks: Iterable[int],
@@ -27,6 +28,7 @@ def enter(
     slot: int | None = None,
     outputs: Iterable[int] = (),
     sampling: object = None,
+    cached: int = 0,
 ) -> Enter:
     """A sequence that joins, in the slot of its own number unless told otherwise."""
     prompt = list(prompt)
@@ -36,7 +38,7 @@ def enter(
         tokens=TokenIds([*prompt, *outputs]),
         prompt_length=len(prompt),
         blocks=tuple(BlockId(block) for block in blocks),
-        cached=0,
+        cached=cached,
         sampling=sampling,
     )
 
@@ -46,7 +48,7 @@ def chunk(name: int, start: int, length: int, *, samples: bool = True) -> Chunk:
     return Chunk(RequestId(name), start, length, samples)
 
 
-def plan(
+def plan(  # noqa: PLR0913  # as many as a plan has
     step_id: int,
     *,
     leave: Iterable[int] = (),
@@ -54,6 +56,7 @@ def plan(
     enter: Iterable[Enter] = (),
     chunks: Iterable[Chunk] = (),
     decodes: Iterable[int] | dict[int, int] = (),
+    shared: Iterable[tuple[Iterable[int], Iterable[int]]] = (),
 ) -> StepPlan:
     """One plan; decodes are in the slots of their own number, or as a dict says."""
     slots = decodes if isinstance(decodes, dict) else {name: name for name in decodes}
@@ -64,6 +67,10 @@ def plan(
         enter=tuple(enter),
         chunks=tuple(chunks),
         decodes=DecodeSet({RequestId(name): slot for name, slot in slots.items()}),
+        shared=tuple(
+            SharedPrefix(tuple(map(BlockId, blocks)), tuple(map(RequestId, members)))
+            for blocks, members in shared
+        ),
     )
 
 

@@ -4,6 +4,7 @@ The lists are read from the package: what is added is checked without a line her
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -20,6 +21,8 @@ DISCIPLINES = [
     for name in disciplines.__all__
     if attrs.has(getattr(disciplines, name))  # and not a protocol
 ]
+ARGUMENTS: dict[str, dict[str, float]] = {"Dlpm": {"quantum": 64.0}}
+"""What a discipline cannot be made without."""
 
 
 @attrs.define
@@ -118,11 +121,12 @@ def test_every_shipped_backend_keeps_the_step_protocol(name: str) -> None:
 
     assert () == report.not_checked
     assert report.preemptions > 0
+    assert report.cached_tokens > 0
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"mode": "fast"}, {"debug": True, "block_size": 3}, {"dtype": "bfloat16"}],
+    [{"mode": "fast"}, {"block_size": 3}, {"dtype": "bfloat16"}],
     ids=str,
 )
 def test_the_executor_keeps_it_in_every_mode(options: dict[str, object]) -> None:
@@ -131,6 +135,17 @@ def test_the_executor_keeps_it_in_every_mode(options: dict[str, object]) -> None
     )
 
     assert () == report.not_checked
+
+
+def test_the_executor_keeps_it_in_debug_mode_without_sharing() -> None:
+    report = check_backend(
+        torch(debug=True, block_size=3),
+        provoke=fail_once,
+        examples=5,
+        loops=["asyncio"],
+    )
+
+    assert ("shared: the capacity is without prefix_cache",) == report.not_checked
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 16])
@@ -153,11 +168,12 @@ def test_the_simulated_backend_keeps_it_at_any_size(block_size: int) -> None:
 
 @pytest.mark.parametrize("name", DISCIPLINES)
 def test_every_shipped_discipline_keeps_its_obligations(name: str) -> None:
-    kind: Callable[[], Discipline] = getattr(disciplines, name)
+    kind: Callable[..., Discipline] = getattr(disciplines, name)
+    make = partial(kind, **ARGUMENTS.get(name, {}))
 
-    assert () == check_discipline(kind).not_checked
+    assert () == check_discipline(make).not_checked
 
 
 def test_the_lists_are_not_empty() -> None:
     assert "simulated" in SHIPPED
-    assert {"Vtc", "Fcfs"} <= {*DISCIPLINES}
+    assert {"Vtc", "Fcfs", "Lpm", "Dlpm"} <= {*DISCIPLINES}

@@ -327,5 +327,5 @@ def test_a_bad_sampling_changes_nothing(backend: SimulatedBackend) -> None:
     late = enter(3, [1], [5], sampling={"output_tokens": -1})
     with pytest.raises(BackendError, match="Request 3"):
         backend.step(plan(2, grow=[(0, 9)], enter=[late], decodes=[0, 1]))
-    assert BlockId(9) not in backend._batch.used
+    assert BlockId(9) not in backend._batch.pool.used
     refused(backend, plan(3, decodes=[1]), "are missing")

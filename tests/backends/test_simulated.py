@@ -9,6 +9,9 @@ from fairq import (
     BackendError,
     Idle,
     Kernel,
+    Order,
+    Policy,
+    PrefixCache,
     Request,
     RequestId,
     StepPlan,
@@ -76,18 +79,24 @@ def test_what_is_kept_up_by_changes_equals_a_count_from_scratch(seed: int) -> No
     assert random.born > 50
 
 
-def test_nothing_is_kept_of_who_left() -> None:
-    backend = SimulatedBackend(block_size=4, max_sequences=12)
+@pytest.mark.parametrize("shares", [True, False])
+def test_nothing_is_kept_of_who_left_but_what_blocks_hold(*, shares: bool) -> None:
+    backend = SimulatedBackend(
+        kv_tokens=1600, block_size=4, max_sequences=12, prefix_cache=shares
+    )
     random = driver(0, backend)
     for _ in range(100):
         made, _ = random.plan()
         random.answer(made, backend.step(made))
     backend.step(plan(random.steps, leave=[*random.lives, *random.leaving]))
     batch = backend._batch
-    held = (batch.sequences, batch.phases, batch.used, batch.slots, batch.over)
-    assert [0] * 8 == [len(each) for each in (*held, batch.full, batch.ends)] + [
-        batch.context
-    ]
+    pool = batch.pool
+    held = (batch.sequences, batch.phases, batch.slots, batch.over)
+    kept = (pool.used, pool.more, batch.full, batch.ends)
+    counts = [len(each) for each in (*held, *kept)]
+    assert [0] * 9 == [*counts, batch.context]
+    assert shares == bool(pool.fillers)
+    assert len(pool.fillers) <= backend.capacity.blocks
 
 
 def test_tokens_are_in_the_vocabulary_and_differ_by_position() -> None:
@@ -260,6 +269,39 @@ def test_the_kernel_keeps_the_protocol_through_faults_and_preemptions() -> None:
     lengths = {number: min(60, 1 + 13 * number % 90) for number in range(80)}
     assert lengths == dict(sorted(finished.items()))
     assert kernel.snapshot().preemptions > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("order", [Order.FIFO, Order.PREFIX])
+def test_the_kernel_shares_only_what_the_blocks_hold(seed: int, order: Order) -> None:
+    backend = SimulatedBackend(
+        kv_tokens=320, block_size=4, max_sequences=12, fault_rate=0.1, strict=True
+    )
+    policy = Policy(
+        order=order, token_budget=48, prefix_cache=PrefixCache(everybody=True)
+    )
+    kernel = Kernel(backend.capacity, policy)
+    random = Random(seed)  # noqa: S311  # a test, no secret
+    finished: dict[int, int] = {}
+    names: dict[int, int] = {}
+    for _ in range(12):
+        for _ in range(10):
+            # Texts that part from one another at some place, and may go on alone.
+            common = [random.randrange(2)] * random.randrange(80)
+            prompt = [1, *common, *range(random.randrange(1, 9))]
+            output = random.randrange(1, 60)
+            request = Request(
+                tenant=f"tenant {random.randrange(4)}",
+                prompt=prompt,
+                max_tokens=60,
+                sampling={"output_tokens": output},
+            )
+            names[kernel.submit(request)] = output
+        finished |= serve(kernel, backend)
+    assert names == dict(sorted(finished.items()))
+    snapshot = kernel.snapshot()
+    assert snapshot.preemptions > 0
+    assert snapshot.cached_tokens > 1000
 
 
 def serve(kernel: Kernel, backend: SimulatedBackend) -> dict[int, int]:

@@ -13,7 +13,7 @@ from tests.cli.conftest import HEADER, SMALL, Cli
 
 COLUMNS = (
     "client,prompt_tokens,output_tokens,arrival_s,"
-    "first_token_latency_s,request_latency_s"
+    "first_token_latency_s,request_latency_s,cached_tokens"
 )
 
 
@@ -47,6 +47,7 @@ def test_the_report_has_exactly_the_documented_keys(
             "service_difference",
             "fairness",
             "jain",
+            "coldest",
             "tenants",
         } == set(run)
         assert {
@@ -57,12 +58,16 @@ def test_the_report_has_exactly_the_documented_keys(
             "output_tokens",
             "seconds",
             "tokens_per_s",
+            "makespan_s",
+            "cached_tokens",
+            "hit_rate",
             "steps",
             "preemptions",
             "recomputed_tokens",
         } == set(run["totals"])
         assert {"max", "avg", "var"} == set(run["service_difference"])
         assert {"bound", "largest_gap"} == set(run["fairness"])
+        assert {"requests", "first_token_p99_s"} == set(run["coldest"])
         assert ["a", "b", "c"] == list(run["tenants"])
         for tenant in run["tenants"].values():
             assert {

@@ -8,11 +8,13 @@ import pytest
 
 from fairq.backend import Capacity
 from fairq.cost import SCALE, LinearCost, price
-from fairq.disciplines import Fcfs, Vtc
-from fairq.events import NO_EVENTS, Events, Finished, FinishReason
+from fairq.disciplines import Fcfs, Lpm, Vtc
+from fairq.events import NO_EVENTS, Events, Finished, FinishReason, Share
 from fairq.kernel import Kernel
+from fairq.order import Order
 from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepId, StepPlan, StepResult
 from fairq.policy import Admission, Policy
+from fairq.prefix_cache import PrefixCache
 from fairq.request import Request, RequestId
 from fairq.sim._gap import GapMeter, Pace
 from fairq.tokens import TokenIds
@@ -42,6 +44,7 @@ class NaiveMeter:
     def committed(self, plan: StepPlan, events: Events) -> None:
         for enter in plan.enter:
             del self.waiting[enter.request_id]
+            self.find(enter.request_id, enter.cached)
         for request_id in plan.decodes:
             self.charge(request_id, 0, 1)
         for chunk in plan.chunks:
@@ -49,17 +52,29 @@ class NaiveMeter:
             fresh = max(0, end - self.computed[chunk.request_id])
             self.computed[chunk.request_id] += fresh
             self.charge(chunk.request_id, fresh, int(chunk.samples))
+        for share in events.shares:
+            self.charge(share.payer, -share.tokens, 0)
+            self.charge(share.member, share.tokens, 0)
         self.look()
         self.waiting.update(dict.fromkeys(events.preempted))
         self.end(events)
 
     def failed(self, events: Events) -> None:
+        self.waiting.update(dict.fromkeys(events.preempted))
         self.end(events)
 
     def end(self, events: Events) -> None:
         for finished in events.finished:
             self.waiting.pop(finished.request_id, None)
         self.look()
+
+    def find(self, request_id: RequestId, cached: int) -> None:
+        fresh = min(cached, self.prompt[request_id]) - self.computed[request_id]
+        if fresh > 0:
+            tenant = self.tenant[request_id]
+            found = price(self.policy.cost.cached, self.policy.weight(tenant))
+            self.work[tenant] += fresh * found
+            self.computed[request_id] += fresh
 
     def charge(self, request_id: RequestId, prompt: int, output: int) -> None:
         tenant, cost = self.tenant[request_id], self.policy.cost
@@ -88,12 +103,21 @@ class Driver:
 
     def __init__(self, seed: int, policy: Policy) -> None:
         self.random = random.Random(seed)  # noqa: S311  # a test, no secret
-        self.kernel = Kernel(Capacity(blocks=24, block_size=4, max_sequences=6), policy)
+        self.kernel = Kernel(
+            Capacity(
+                blocks=24,
+                block_size=4,
+                max_sequences=6,
+                prefix_cache=policy.prefix_cache is not None,
+            ),
+            policy,
+        )
         self.meters = (GapMeter(policy), NaiveMeter(policy))
 
     def arrive(self) -> None:
         tenant = self.random.choice("aaabbcde")
-        prompt = TokenIds([0] * self.random.randint(1, 40))
+        # One of two texts, which the requests read to different lengths.
+        prompt = TokenIds([self.random.randint(0, 1)] * self.random.randint(1, 40))
         request = Request(
             tenant=tenant, prompt=prompt, max_tokens=self.random.randint(1, 30)
         )
@@ -144,11 +168,25 @@ class Driver:
             yield self.step()
 
 
+EVERYBODY = PrefixCache(everybody=True)
+
 POLICIES = [
-    Policy(discipline=Fcfs(), token_budget=16),
+    Policy(discipline=Fcfs(), token_budget=16, prefix_cache=None),
     Policy(discipline=Vtc(), token_budget=16, max_failures=0),
     Policy(discipline=Vtc(slack=30), weights={"a": 3.0, "c": 0.3}, token_budget=16),
-    Policy(admission=Admission.RESERVE, cost=LinearCost(prompt=0, output=1.0)),
+    Policy(
+        admission=Admission.RESERVE,
+        cost=LinearCost(prompt=0, output=1.0),
+        prefix_cache=None,
+    ),
+    Policy(
+        token_budget=16,
+        cost=LinearCost(cached=0.5),
+        weights={"a": 3.0},
+        order=Order.PREFIX,
+        prefix_cache=EVERYBODY,
+    ),
+    Policy(discipline=Lpm(), order=Order.PREFIX, prefix_cache=EVERYBODY),
 ]
 
 
@@ -173,6 +211,14 @@ def test_the_random_runs_meet_preemptions_and_requests_given_up() -> None:
             seen += [f.reason for f in events.finished]
             seen += ["preempted" for _ in events.preempted]
     assert {"preempted", *FinishReason} - {FinishReason.CANCELLED} == set(seen)
+
+
+def test_the_random_runs_find_prefixes_and_share_their_charge() -> None:
+    for policy in POLICIES[4:]:
+        driver = Driver(1, policy)
+        shared = sum(len(events.shares) for events in driver.run(steps=300))
+        assert shared > 0
+        assert driver.kernel.snapshot().cached_tokens > 0
 
 
 def test_the_meter_forgets_who_has_nothing_left() -> None:
@@ -207,14 +253,14 @@ def test_steps_in_which_everybody_only_decodes_compare_nobody() -> None:
     assert meter.largest_gap() == 0.0
 
 
-def enter(request_id: int, prompt: int) -> Enter:
+def enter(request_id: int, prompt: int, cached: int = 0) -> Enter:
     return Enter(
         request_id=RequestId(request_id),
         slot=request_id,
         tokens=TokenIds([0] * prompt),
         prompt_length=prompt,
         blocks=(BlockId(request_id),),
-        cached=0,
+        cached=cached,
         sampling=None,
     )
 
@@ -305,3 +351,44 @@ def test_two_that_are_served_alike_have_no_gap_but_that_of_a_step() -> None:
     ends = tuple(Finished(RequestId(i), FinishReason.LENGTH, 9) for i in (0, 1))
     meter.committed(plan(1), Events(finished=ends))
     assert meter.largest_gap() == 0.0
+
+
+def test_a_position_that_is_found_has_a_price_of_its_own_and_only_once() -> None:
+    meter = GapMeter(Policy(cost=LinearCost(prompt=4, cached=1)))
+    for request_id, tenant in enumerate("aab"):
+        meter.arrived(RequestId(request_id), tenant, 10)
+    rest = (Chunk(RequestId(0), 8, 2, samples=True),)
+    meter.committed(plan(0, (enter(0, 10, cached=8),), rest), NO_EVENTS)
+    assert meter.largest_gap() == 8 * 1 + 2 * 4 + 2
+    meter.committed(plan(1), Events(preempted=(RequestId(0),)))
+    again = (Chunk(RequestId(0), 4, 7, samples=True),)
+    meter.committed(plan(2, (enter(0, 11, cached=4),), again), NO_EVENTS)
+    assert meter.largest_gap() == 8 * 1 + 2 * 4 + 3 * 2
+
+
+def test_cached_outputs_are_no_prompt() -> None:
+    meter = GapMeter(Policy(cost=LinearCost(cached=1)))
+    for request_id, tenant in enumerate("aab"):
+        meter.arrived(RequestId(request_id), tenant, 4)
+    rest = (Chunk(RequestId(0), 8, 1, samples=True),)
+    meter.committed(plan(0, (enter(0, 9, cached=8),), rest), NO_EVENTS)
+    assert meter.largest_gap() == 4 + 2
+
+
+def test_a_share_moves_work_from_the_payer_to_the_member() -> None:
+    policy = Policy(weights={"a": 2.0}, cost=LinearCost(cached=0))
+    meter = GapMeter(policy)
+    for request_id, tenant in enumerate("aabb"):
+        meter.arrived(RequestId(request_id), tenant, 40)
+    computed = (Chunk(RequestId(0), 0, 32, samples=False),)
+    meter.committed(plan(0, (enter(0, 40),), computed), NO_EVENTS)
+    assert meter.largest_gap() == 16.0
+    shares = (Share(RequestId(0), RequestId(2), 12),)
+    both = (
+        Chunk(RequestId(0), 32, 8, samples=False),
+        Chunk(RequestId(2), 32, 4, samples=False),
+    )
+    entered = (enter(2, 40, cached=32),)
+    meter.committed(plan(1, entered, both), Events(shares=shares))
+    # a has (32 - 12 + 8) / 2, b has 12 + 4: b is ahead by 2, after 16 behind.
+    assert meter.largest_gap() == 16.0 + 2.0

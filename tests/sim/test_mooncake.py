@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairq.errors import TraceError
-from fairq.sim import read_trace
+from fairq.sim import Span, read_trace
 
 
 def line(timestamp: object, hash_ids: object = (0, 1), **others: object) -> str:
@@ -44,6 +44,22 @@ def test_the_tenant_is_a_stable_hash_of_the_second_block(tmp_path: Path) -> None
     assert {f"tenant-{zlib.crc32(b'46') % 3}"} == clients
 
 
+def test_blocks_of_512_tokens_say_what_prompts_have_in_common(tmp_path: Path) -> None:
+    lines = [
+        line(0, [3, 4, 9], input_length=1300),
+        line(1, [3, 4], input_length=1024),
+        line(2, [7], input_length=1300),
+        line(3, [7, 8, 9, 10], input_length=100),
+    ]
+    contents = [job.content for job in read_trace(write(tmp_path, *lines)).jobs]
+    assert [
+        (Span(3, 2, 512), Span(9, 1, 276)),
+        (Span(3, 2, 512),),
+        (Span(7, 1, 512),),
+        (Span(7, 1, 100),),
+    ] == contents
+
+
 @pytest.mark.parametrize(
     ("second", "column", "expected"),
     [
@@ -57,6 +73,8 @@ def test_the_tenant_is_a_stable_hash_of_the_second_block(tmp_path: Path) -> None
         (line(7, []), "hash_ids", "at least one block id; got []"),
         (line(7, ["a"]), "hash_ids", "at least one block id; got ['a']"),
         (line(7, 3), "hash_ids", "at least one block id; got 3"),
+        (line(7, [4, -1]), "hash_ids", "block ids in 0..2**30-1; got [4, -1]"),
+        (line(7, [2**30]), "hash_ids", "block ids in 0..2**30-1; got"),
         (line(7, user=1), "user", "expected only the keys timestamp"),
         ('{"timestamp": 7}', "input_length", "expected this key; got only timestamp"),
         ('{"timestamp": ', None, "expected a JSON object; got"),
@@ -64,7 +82,7 @@ def test_the_tenant_is_a_stable_hash_of_the_second_block(tmp_path: Path) -> None
         ("[" * 100_000, None, "expected a JSON object; got"),
         ("", None, "expected a JSON object; got ''"),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_a_malformed_line_is_named_by_line_and_key(
     tmp_path: Path, second: str, column: str | None, expected: str
@@ -85,3 +103,4 @@ def test_the_published_trace_is_read_whole_and_in_order(traces: Path) -> None:
     counts = Counter(job.client for job in jobs)
     assert len(counts) == 16
     assert min(counts.values()) > 600
+    assert all(job.content for job in jobs)

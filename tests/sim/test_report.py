@@ -46,15 +46,17 @@ def report(trace: Trace) -> dict[str, Any]:
 def test_the_report_has_exactly_these_keys(report: dict[str, Any]) -> None:
     assert set(report) == {"trace", "runs"}
     vtc, fcfs = report["runs"]
-    keys = "policy totals service_difference fairness jain tenants"
+    keys = "policy totals service_difference fairness jain coldest tenants"
     assert set(keys.split()) == set(vtc) == set(fcfs)
     keys = (
         "requests finished rejected prompt_tokens output_tokens seconds "
-        "tokens_per_s steps preemptions recomputed_tokens"
+        "tokens_per_s makespan_s cached_tokens hit_rate "
+        "steps preemptions recomputed_tokens"
     )
     assert set(keys.split()) == set(vtc["totals"])
     assert set(vtc["service_difference"]) == {"max", "avg", "var"}
     assert set(vtc["fairness"]) == {"bound", "largest_gap"}
+    assert set(vtc["coldest"]) == {"requests", "first_token_p99_s"}
     keys = "requests finished service first_token_s latency_s"
     assert set(keys.split()) == set(vtc["tenants"]["0"])
     assert set(vtc["tenants"]["0"]["latency_s"]) == {"mean", "p50", "p99"}
@@ -99,7 +101,7 @@ def test_measuring_a_written_log_gives_the_report_of_the_run(
     assert records == run.records
     live = to_json(trace, [run], COST, {})["runs"][0]
     measured = log_to_json("log", records, COST, {})["runs"][0]
-    for key in ("service_difference", "jain", "tenants"):
+    for key in ("service_difference", "jain", "coldest", "tenants"):
         assert live[key] == measured[key]
     unknown = {"steps": None, "preemptions": None, "recomputed_tokens": None}
     assert live["totals"] | unknown == measured["totals"]
