@@ -73,8 +73,8 @@ class BatchModel:
 
     def check_plan(self, plan: StepPlan) -> None:
         """Everything a plan promises, before it is applied."""
-        over = {id_ for id_, member in self.members.items() if not member.live}
-        assert over <= set(plan.leave) <= self.members.keys()
+        gone = {id_ for id_, m in self.members.items() if not m.live or m.slot is None}
+        assert gone <= set(plan.leave) <= self.members.keys()
         assert len(set(plan.leave)) == len(plan.leave)
         stay = {id_: m for id_, m in self.members.items() if id_ not in plan.leave}
         assert set(plan.decodes) == {id_ for id_, m in stay.items() if m.decoding}
@@ -123,7 +123,20 @@ class BatchModel:
             assert chunk.start < end <= len(model.known)
             assert chunk.samples == (end == len(model.known))
 
+    def victims(self, plan: StepPlan) -> list[int]:
+        """Whom a plan throws out, before it is answered; told again they are none."""
+        leaving = [(id_, self.requests[id_]) for id_ in plan.leave]
+        return [id_ for id_, m in leaving if m.live and m.slot is not None]
+
     # --- its answer -----------------------------------------------------------------
+
+    def fail(self, plan: StepPlan) -> None:
+        """Nothing was executed; yet who was to be thrown out waits, without its KV.
+
+        The backend has it in its batch until a plan that it executes says otherwise.
+        """
+        for id_ in self.victims(plan):
+            self.requests[id_].leave()
 
     def apply(self, plan: StepPlan, tokens: dict[RequestId, int]) -> dict[str, int]:
         """Execute a plan; what it cost by tenant, prompts at 1 and outputs at 2."""

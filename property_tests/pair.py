@@ -248,7 +248,7 @@ class Pair:
         if plan is None:
             return
         if isinstance(op, Fail):
-            told = rows_of_ends(self.model.fail(), [])
+            told = rows_of_ends(*self.model.fail())
             assert told == rows_of_events(self.kernel.fail(plan.step_id))
             return
         tokens = self._tokens(plan)

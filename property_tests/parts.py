@@ -13,6 +13,7 @@ def make_tenant(clock: StepClock, name: str = "a") -> Tenant:
         weight=1.0,
         prompt_price=price(1.0, 1.0),
         output_price=price(2.0, 1.0),
+        cached_price=price(0.0, 1.0),
         clock=clock,
     )
 

@@ -13,6 +13,7 @@ PARTS: Final = {
         "test_batch",
         "test_heap",
     ),
+    "Prefix sharing": ("test_prefix", "test_offline"),
     "State machines": ("test_kernel_machine", "test_engine"),
     "Theorems": ("test_theorems", "test_fairness", "test_progress"),
     "Instances that must be unfair": ("test_unfair",),

@@ -121,11 +121,11 @@ def test_reserve_takes_whoever_fits_beside_the_promises(
 
     for sequence in make_sequences(of):
         worst = -(-sequence.worst // size)
-        fits = rule.fits(sequence, blocks_now(sequence, ledger))
+        fits = rule.fits(sequence, blocks_now(sequence, ledger), 0)
         assert fits == (promised + worst <= total)
         if fits:
             promised += worst
-            rule.draw(sequence, 0)
+            rule.draw(sequence, 0, worst)
 
 
 @given(of=lengths, total=st.integers(1, 80), size=st.sampled_from([1, 4, 16]))
@@ -141,10 +141,10 @@ def test_without_experience_the_forecast_is_max_tokens(
         blocks = blocks_now(sequence, ledger)
         growth = -(-(granted + sequence.request.max_tokens) // size)
         expected = blocks + (growth if granted else 0) <= free
-        fits = rule.fits(sequence, blocks)
+        fits = rule.fits(sequence, blocks, 0)
         assert expected == fits, number
         if fits:
-            rule.draw(sequence, blocks)
+            rule.draw(sequence, blocks, 0)
             free -= blocks
             granted += sequence.request.max_tokens
 
@@ -171,7 +171,7 @@ def test_who_is_alone_and_can_ever_fit_fits(
 
     chosen.begin(ledger.total)
 
-    assert chosen.fits(sequence, blocks_now(sequence, ledger))
+    assert chosen.fits(sequence, blocks_now(sequence, ledger), 0)
 
 
 @given(outputs=st.lists(st.integers(1, 500), min_size=1, max_size=60))

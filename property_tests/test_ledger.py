@@ -46,9 +46,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def hand_on(self, data: st.DataObject) -> None:
         """A victim's blocks are freed, and some of them are somebody's at once."""
         table = self.tables.pop(data.draw(st.integers(0, len(self.tables) - 1)))
-        kept = table[: data.draw(st.integers(0, len(table)))]
         self.ledger.give_back(table)
-        self.ledger.withdraw(kept)
+        kept = self.ledger.take(data.draw(st.integers(0, len(table))))
+        assert table[: len(kept)] == kept
         self.tables.append(kept)
         self.free |= {*table} - {*kept}
 

@@ -205,10 +205,11 @@ COARSE: dict[str, tuple[SmallWorld, int]] = {
 }
 """By part of the key, a world in which it matters, and after how many calls.
 
-The others follow from these in worlds as small as that: without ``positions``,
-``order``, ``blocks``, ``room``, ``turns`` or ``draft`` no two states more are equal;
-nobody can see whether tokens were ``collected``, nor, with so few requests, who
-``last_left``. They are there for kernels that are wrong, and for larger worlds.
+The others follow from these in worlds as small as that: without ``told_again``,
+``positions``, ``order``, ``blocks``, ``room``, ``turns`` or ``draft`` no two states
+more are equal; nobody can see whether tokens were ``collected``, nor, with so few
+requests, who ``last_left``. They are there for kernels that are wrong, and for larger
+worlds.
 """
 
 

@@ -132,9 +132,9 @@ class StaggeredPeak:
         del free
         self._drawn = []
 
-    def fits(self, sequence: Sequence, blocks: int) -> bool:
+    def fits(self, sequence: Sequence, blocks: int, shared: int) -> bool:
         """Whether the largest number of tokens there will be at once fits."""
-        del blocks
+        del blocks, shared
         ids = [*self._life.batch.decodes, *self._life.batch.prefilling]
         members = [self._life.sequences[id_] for id_ in ids]
         pairs = [
@@ -149,9 +149,9 @@ class StaggeredPeak:
         ]
         return max(peaks) <= self._life.ledger.total
 
-    def draw(self, sequence: Sequence, blocks: int) -> None:
+    def draw(self, sequence: Sequence, blocks: int, own: int) -> None:
         """The draft takes it."""
-        del blocks
+        del blocks, own
         self._drawn.append(sequence)
 
     def enter(self, sequence: Sequence) -> None:

@@ -56,7 +56,7 @@ def test_the_two_kinds_differ_only_in_step() -> None:
 
 def test_only_the_number_of_blocks_has_no_default() -> None:
     capacity = Capacity(blocks=10)
-    assert (10, 16, 256, 2048) == attrs.astuple(capacity)
+    assert (10, 16, 256, 2048, False) == attrs.astuple(capacity)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,10 @@ def test_only_the_number_of_blocks_has_no_default() -> None:
 def test_a_capacity_of_nothing_is_refused(field: str, bad: object) -> None:
     with pytest.raises(UsageError, match=rf"Capacity\.{field} must be an integer >= 1"):
         Capacity(**{"blocks": 1, field: bad})  # type: ignore[arg-type]  # wrong types are the test
+
+
+@pytest.mark.parametrize("bad", [1, 0, None, "yes"])
+def test_tables_may_share_blocks_or_may_not(bad: object) -> None:
+    assert Capacity(blocks=1, prefix_cache=True).prefix_cache
+    with pytest.raises(UsageError, match=r"Capacity\.prefix_cache must be True or"):
+        Capacity(blocks=1, prefix_cache=bad)  # type: ignore[arg-type]  # wrong types are the test

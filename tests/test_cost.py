@@ -44,3 +44,19 @@ def test_a_price_that_is_no_finite_number_is_refused(bad: object) -> None:
 def test_free_outputs_are_refused_because_nothing_would_bound_a_tenant() -> None:
     with pytest.raises(UsageError, match=r"LinearCost\.output .* > 0"):
         LinearCost(output=0)
+
+
+def test_what_is_found_in_the_cache_costs_nothing_by_default() -> None:
+    assert LinearCost().cached == 0.0
+
+
+def test_finding_a_position_may_cost_as_much_as_computing_it_and_no_more() -> None:
+    assert LinearCost(prompt=0.5, cached=0.5).cached == 0.5
+    with pytest.raises(UsageError, match=r"LinearCost\.cached .* prompt=0\.5"):
+        LinearCost(prompt=0.5, cached=0.6)
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), None, "0", True])
+def test_a_price_of_the_cache_that_is_no_price_is_refused(bad: object) -> None:
+    with pytest.raises(UsageError, match=r"LinearCost\.cached must be a finite"):
+        LinearCost(cached=bad)  # type: ignore[arg-type]  # wrong types are the test

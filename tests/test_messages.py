@@ -10,10 +10,12 @@ import pytest
 
 from fairq import (
     Capacity,
+    Dlpm,
     FairqError,
     Kernel,
     LinearCost,
     Policy,
+    PrefixCache,
     Request,
     StepId,
     StepPlan,
@@ -80,6 +82,36 @@ VALUES: dict[str, Call] = {
     ),
     "Vtc.slack must be a finite number >= 0 (service units per unit of weight); "
     "got inf.": lambda: Vtc(slack=float("inf")),
+    "Dlpm.quantum must be a finite number >= 0 (service units per weight); got -1.": (
+        lambda: Dlpm(-1)
+    ),
+    "Capacity.prefix_cache must be True or False; got 1.": (
+        lambda: Capacity(blocks=1, prefix_cache=1)  # type: ignore[arg-type]  # as above
+    ),
+    "Request.adapter must be None or a string that is not empty; got ''.": (
+        lambda: Request(tenant="a", prompt=[1], max_tokens=1, adapter="")
+    ),
+    "LinearCost.cached must be at most prompt=1.0; got 2.": (
+        lambda: LinearCost(cached=2)
+    ),
+    "Policy.order must be a fairq.Order; got 'prefix'.": lambda: Policy(order="prefix"),  # type: ignore[arg-type]  # as above
+    "Policy.patience must be an integer >= 0 (requests); got -1.": (
+        lambda: Policy(patience=-1)
+    ),
+    "Policy.prefix_cache must be a fairq.PrefixCache; got True.": (
+        lambda: Policy(prefix_cache=True)  # type: ignore[arg-type]  # as above
+    ),
+    "Policy.commitment must be a finite number > 0 (service units); got 0.": (
+        lambda: Policy(commitment=0)
+    ),
+    "PrefixCache.max_wait must be an integer >= 0 (steps); got -1.": (
+        lambda: PrefixCache(max_wait=-1)
+    ),
+    "PrefixCache.groups must be names of groups by names of tenants, none of them "
+    "empty; got {'a': ''}.": lambda: PrefixCache(groups={"a": ""}),
+    "PrefixCache.everybody must be False where there are groups; got True.": (
+        lambda: PrefixCache(everybody=True, groups={"a": "b"})
+    ),
     "Job.arrival_s must be a finite number >= 0 (seconds); got -1.0.": (
         lambda: Job("a", -1.0, 1, 1)
     ),

@@ -7,6 +7,7 @@ from fairq import (
     DecodeSet,
     Enter,
     RequestId,
+    SharedPrefix,
     StepId,
     StepPlan,
     StepResult,
@@ -115,3 +116,14 @@ def test_an_entering_sequence_names_everything_a_backend_needs() -> None:
         "sampling",
     ] == fields
     assert enter.tokens[enter.prompt_length :] == TokenIds([3])
+
+
+def test_a_plan_shares_nothing_unless_told() -> None:
+    assert plan(DecodeSet({})).shared == ()
+
+
+def test_a_shared_prefix_names_a_run_of_blocks_and_who_begins_with_it() -> None:
+    run = SharedPrefix((BlockId(3), BlockId(1)), (A, B))
+    assert ((3, 1), (4, 2)) == (run.blocks, run.members)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        run.members = (A,)  # type: ignore[misc]  # that it is refused is the test

@@ -69,7 +69,8 @@ def info(name: str) -> BackendInfo:
 def test_the_simulated_backend_comes_with_fairq() -> None:
     backend = load_backend("simulated", gpu="a100-llama3-8b", block_size=32)
     assert isinstance(backend, SimulatedBackend)
-    assert Capacity(blocks=411_987 // 32, block_size=32) == backend.capacity
+    expected = Capacity(blocks=411_987 // 32, block_size=32, prefix_cache=True)
+    assert expected == backend.capacity
 
 
 def test_a_third_party_backend_is_found_by_name(install: Install) -> None:

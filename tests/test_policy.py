@@ -4,7 +4,16 @@ import pickle
 import attrs
 import pytest
 
-from fairq import Admission, Fcfs, LinearCost, Policy, UsageError, Vtc
+from fairq import (
+    Admission,
+    Fcfs,
+    LinearCost,
+    Order,
+    Policy,
+    PrefixCache,
+    UsageError,
+    Vtc,
+)
 from fairq.disciplines import TenantView
 
 
@@ -17,6 +26,10 @@ def test_the_defaults_are_fair_optimistic_and_bounded() -> None:
     assert policy.max_failures == 3
     assert policy.token_budget is None
     assert policy.max_sequences is None
+    assert policy.order is Order.FIFO
+    assert policy.patience == 64
+    assert PrefixCache() == policy.prefix_cache
+    assert policy.commitment is None
 
 
 def test_a_tenant_that_is_not_named_has_weight_one() -> None:
@@ -146,6 +159,39 @@ def test_admission_is_one_of_two() -> None:
     assert {"optimistic", "reserve"} == {admission.value for admission in Admission}
     with pytest.raises(UsageError, match=r"Policy\.admission"):
         Policy(admission="reserve")  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_there_are_four_orders_inside_the_gate() -> None:
+    orders = {order.value for order in Order}
+    assert {"fifo", "prefix", "shortest", "decode-heavy"} == orders
+    with pytest.raises(UsageError, match=r"Policy\.order"):
+        Policy(order="prefix")  # type: ignore[arg-type]  # wrong types are the test
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, None, True])
+def test_patience_is_a_number_of_requests_and_may_be_none_at_all(bad: object) -> None:
+    assert Policy(patience=0).patience == 0
+    with pytest.raises(UsageError, match=r"Policy\.patience must be an integer >= 0"):
+        Policy(patience=bad)  # type: ignore[arg-type]  # wrong types are the test
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, math.inf, math.nan, True, "8"])
+def test_a_commitment_is_none_or_some_service(bad: object) -> None:
+    assert Policy(commitment=0.5).commitment == 0.5
+    with pytest.raises(UsageError, match=r"Policy\.commitment must be a finite number"):
+        Policy(commitment=bad)  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_a_prefix_cache_is_a_value_or_none() -> None:
+    assert Policy(prefix_cache=None).prefix_cache is None
+    with pytest.raises(UsageError, match=r"Policy\.prefix_cache"):
+        Policy(prefix_cache=True)  # type: ignore[arg-type]  # wrong types are the test
+
+
+def test_a_price_of_the_cache_that_would_be_rounded_away_is_refused() -> None:
+    assert Policy(cost=LinearCost(cached=0)).cost.cached == 0
+    with pytest.raises(UsageError, match="such that one cached token"):
+        Policy(cost=LinearCost(cached=1e-12))
 
 
 def test_a_policy_cannot_be_changed_but_varied() -> None:

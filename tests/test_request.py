@@ -56,6 +56,8 @@ def test_equal_fields_make_equal_requests() -> None:
         ("max_tokens", 1.0),
         ("max_tokens", True),
         ("max_tokens", None),
+        ("adapter", ""),
+        ("adapter", 7),
     ],
 )
 def test_a_field_out_of_its_bounds_is_refused(field: str, value: object) -> None:
@@ -66,3 +68,9 @@ def test_a_field_out_of_its_bounds_is_refused(field: str, value: object) -> None
 def test_positional_arguments_are_refused() -> None:
     with pytest.raises(TypeError):
         Request("a", [1], 3)  # type: ignore[call-arg]  # that it is refused is the test
+
+
+def test_a_request_has_no_adapter_unless_told() -> None:
+    assert build().adapter is None
+    assert build(adapter="lora-7").adapter == "lora-7"
+    assert build(adapter="lora-7") != build()

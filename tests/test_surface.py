@@ -12,7 +12,8 @@ import fairq
 
 DOCUMENTED = {
     "values": ["Request", "RequestId", "TokenIds", "Capacity"],
-    "policy": ["Policy", "Admission", "LinearCost", "Discipline", "Vtc", "Fcfs"],
+    "policy": ["Policy", "Admission", "LinearCost", "Order", "PrefixCache"],
+    "disciplines": ["Discipline", "Dlpm", "Fcfs", "Lpm", "Vtc"],
     "kernel": ["Kernel", "Idle", "Snapshot"],
     "step protocol": [
         "StepPlan",
@@ -22,8 +23,10 @@ DOCUMENTED = {
         "Enter",
         "Chunk",
         "DecodeSet",
+        "SharedPrefix",
     ],
-    "events": ["Events", "Finished", "FinishReason"],
+    "events": ["Events", "Finished", "FinishReason", "Share"],
+    "offline": ["plan_offline", "OfflinePlan", "OfflineGroup"],
     "backends": ["Backend", "SyncBackend", "AsyncBackend", "load_backend"],
     "engine": ["open_engine", "Engine", "TokenStream", "Statistics"],
     "errors": [
@@ -43,8 +46,11 @@ MODULES = [
     "fairq.cost",
     "fairq.errors",
     "fairq.events",
+    "fairq.offline",
+    "fairq.order",
     "fairq.plan",
     "fairq.policy",
+    "fairq.prefix_cache",
     "fairq.request",
     "fairq.tokens",
 ]
@@ -104,7 +110,9 @@ def is_code(value: object) -> bool:
 
 SELF_EVIDENT = {
     "Finished": {"request_id", "reason"},
+    "Dlpm": {"width", "name"},
     "Fcfs": {"slack", "name"},
+    "Lpm": {"slack", "width", "name"},
     "Vtc": {"name"},
     "Snapshot": {"waiting", "running", "preemptions"},
 }

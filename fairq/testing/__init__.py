@@ -33,9 +33,12 @@ from fairq.testing._transcript._calls import (
     Commit,
     Fail,
     Noted,
+    Pin,
+    Pinned,
     Plan,
     Raised,
     Submit,
+    Unpin,
 )
 from fairq.testing._transcript._journal import Journal, RecordingKernel
 from fairq.testing._transcript._play import check_scenario, play, record
@@ -51,6 +54,8 @@ __all__ = [
     "Noted",
     "Obligation",
     "ObligationBroken",
+    "Pin",
+    "Pinned",
     "Plan",
     "Plans",
     "Raised",
@@ -58,6 +63,7 @@ __all__ = [
     "RecordingKernel",
     "ReplayDiverged",
     "Submit",
+    "Unpin",
     "Witness",
     "capacities",
     "check_backend",

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import attrs
 
-from fairq.disciplines import Fcfs, Vtc
+from fairq.disciplines import Dlpm, Fcfs, Lpm, Vtc
 from fairq.testing._transcript._journal import Journal
 
 __all__ = ["Conformance", "Obligation", "ObligationBroken"]
@@ -77,15 +77,17 @@ class Conformance:
     preemptions: int
     """How often a request lost its blocks in the generated and set runs."""
 
+    cached_tokens: int = 0
+    """Positions that were found in a prefix cache instead of computed."""
+
     not_checked: tuple[str, ...]
     """What could not be checked, and why; empty when everything was."""
 
     def __str__(self) -> str:
         missing = "".join(f"\n  not checked: {each}" for each in self.not_checked)
-        return (
-            f"{self.name} keeps its obligations ({self.steps} steps, "
-            f"{self.preemptions} preemptions).{missing}"
-        )
+        done = f"{self.steps} steps, {self.preemptions} preemptions"
+        cached = f", {self.cached_tokens} cached tokens" if self.cached_tokens else ""
+        return f"{self.name} keeps its obligations ({done}{cached}).{missing}"
 
     def tell(self) -> None:
         """Print it, if something was not checked: that must not go unseen."""
@@ -125,6 +127,6 @@ def story(journal: Journal, again: str | None = None, heading: object = "") -> s
 
 def _on_a_kernel(journal: Journal) -> str:
     own = type(journal.policy.discipline)
-    known = own in (Vtc, Fcfs)
+    known = own in (Vtc, Fcfs, Lpm, Dlpm)
     disciplines = "" if known else f", disciplines=[{own.__name__}()]"
     return f'check_scenario(Path("bug.txt"){disciplines})'

@@ -4,13 +4,14 @@ It knows nothing of fairness; it knows what a backend could not execute.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
 from fairq.backend import Capacity
 from fairq.plan import BlockId, Chunk, DecodeSet, Enter, StepPlan, StepResult
 from fairq.request import RequestId
+from fairq.testing._contents import NOTHING, Contents
 
 
 def made_up(request_id: int, number: int) -> int:
@@ -50,12 +51,15 @@ class Member:
     tokens: list[int]
     blocks: list[BlockId]
     computed: int = 0
+    full: list[int] = attrs.field(factory=list)
+    """By full block, the number of what it holds."""
 
 
 class Witness:
     """A ``SyncBackend`` that checks what it is told, and makes up tokens.
 
-    It finds a block that is in two tables, a slot that two members share, a position
+    It finds a block that two tables write, a cached block that holds other tokens or
+    none, a slot that two members share, a position
     without a block, a chunk that leaves a gap, a token that was lost, and so on. Each
     step costs O(batch and its tables) in time; every token produced is kept.
 
@@ -79,6 +83,7 @@ class Witness:
         self.produced: dict[RequestId, list[int]] = {}
         self.positions = 0
         self._members: dict[RequestId, Member] = {}
+        self._contents = Contents(capacity.block_size)
 
     def step(self, plan: StepPlan) -> StepResult:
         """Check a plan, and answer it with made-up tokens.
@@ -111,6 +116,7 @@ class Witness:
         tokens = self.answer(plan) if tokens is None else tokens
         self._change_batch(plan)
         self._check_tables()
+        self._check_shared(plan)
         for request_id in plan.decodes:
             self._decode(request_id, plan.decodes.slot(request_id))
         for chunk in plan.chunks:
@@ -135,6 +141,7 @@ class Witness:
             del self._members[request_id]
         for request_id, block in plan.grow:
             self._member(request_id, "grow").blocks.append(block)
+            self._contents.claim([block])
         for enter in plan.enter:
             self._enter(enter)
 
@@ -155,17 +162,61 @@ class Witness:
             f"Expected {name} to enter with the tokens it has produced, {expected}; "
             f"got {actual}.",
         )
-        expect(enter.cached == 0, f"Nothing is cached, but {name} says so.")
+        full = self._cached(enter, name)
+        self._contents.claim(enter.blocks[len(full) :])
         self._members[enter.request_id] = Member(
-            enter.slot, list(enter.tokens), list(enter.blocks)
+            enter.slot, list(enter.tokens), list(enter.blocks), enter.cached, full
         )
 
+    def _cached(self, enter: Enter, name: str) -> list[int]:
+        """What the cached blocks of a newcomer hold."""
+        if not self.capacity.prefix_cache:
+            expect(enter.cached == 0, f"Nothing is cached, but {name} says so.")
+        size = self.capacity.block_size
+        whole = enter.cached % size == 0
+        expect(
+            whole and 0 <= enter.cached < len(enter.tokens),
+            f"Expected {name} to find whole blocks of {size} tokens, and not all of "
+            f"its {len(enter.tokens)} tokens; got cached={enter.cached}.",
+        )
+        blocks = enter.blocks[: enter.cached // size]
+        full = self._contents.follow(blocks, list(enter.tokens))
+        expect(
+            len(full) == len(blocks),
+            f"Expected {name} to find its first {enter.cached} tokens in blocks; got "
+            f"others, or none, after {size * len(full)} of them.",
+        )
+        return full
+
     def _check_tables(self) -> None:
+        """Only full blocks may be in several tables: those are not written again."""
         members = self._members.values()
-        blocks = Counter(block for member in members for block in member.blocks)
+        named = Counter(block for member in members for block in member.blocks)
+        size = self.capacity.block_size
+        written = {
+            block: named[block]
+            for member in members
+            for block in member.blocks[member.computed // size :]
+        }
         slots = Counter(member.slot for member in members)
-        _check_once(blocks, self.capacity.blocks, "block", "is in two tables")
-        _check_once(slots, self.capacity.max_sequences, "slot", "has two members")
+        _check_once(written, "block", "is in two tables")
+        _check_range(named, self.capacity.blocks, "block")
+        _check_once(slots, "slot", "has two members")
+        _check_range(slots, self.capacity.max_sequences, "slot")
+
+    def _check_shared(self, plan: StepPlan) -> None:
+        for run in plan.shared:
+            expect(
+                run.blocks and len(run.members) > 1,
+                f"Expected a run of blocks and two members; got {run}.",
+            )
+            for request_id in run.members:
+                table = self._member(request_id, "shared").blocks
+                expect(
+                    run.blocks == tuple(table[: len(run.blocks)]),
+                    f"Expected the table of request {request_id} to begin with blocks "
+                    f"{list(run.blocks)}; got {table}.",
+                )
 
     # --- work -----------------------------------------------------------------------
 
@@ -178,6 +229,12 @@ class Witness:
             f"position {member.computed}.",
         )
         member.computed += 1
+        size = self.capacity.block_size
+        if member.computed % size == 0:
+            last = member.full[-1] if member.full else NOTHING
+            own = member.tokens[member.computed - size : member.computed]
+            block = member.blocks[len(member.full)]
+            member.full.append(self._contents.fill(block, last, own))
 
     def _decode(self, request_id: RequestId, slot: int) -> None:
         member = self._member(request_id, "decodes")
@@ -218,11 +275,14 @@ class Witness:
 
 
 def _check_once(
-    names: "Counter[BlockId] | Counter[int]", count: int, what: str, twice: str
+    names: Mapping[BlockId, int] | Counter[int], what: str, twice: str
 ) -> None:
-    """Every name is in range, and there once."""
     for name, times in names.items():
         expect(times == 1, f"A {what} {twice}: {name}.")
+
+
+def _check_range(names: Iterable[int], count: int, what: str) -> None:
+    for name in names:
         expect(
             0 <= name < count,
             f"Expected {what}s 0 to {count - 1}; got {name}.",

@@ -69,6 +69,12 @@ class Books:
         self.slots.append(life.slot)
         life.table, life.slot, life.computed, life.decodes = [], -1, 0, False
 
+    def forget(self, blocks: set[int]) -> None:
+        """Nothing is to be found any more in what was left behind in these blocks."""
+        for ghost in [it for it in self.ghosts if blocks.intersection(it.table)]:
+            self.ghosts.remove(ghost)
+            self.drop(ghost.table)
+
     def due(self) -> list[Life]:
         """Whose next position has no block."""
         return [

@@ -75,8 +75,10 @@ class Driver:
         self.steps += 1
         if fails:
             self._fail(plan)
-            # The next plan repeats who leaves; all else may come otherwise.
+            # The next plan repeats who leaves; all else may come otherwise. But what
+            # was in the blocks that the failed one claimed is gone.
             self.books = before
+            self.books.forget(_claimed(plan, self.books.block_size))
         else:
             result = self.backend.step(plan)
             self.leaving = []
@@ -229,6 +231,16 @@ class Driver:
             self.outcomes[name].logits.append(self.backend.logits[name])
             if name in result.stopped or len(life.outputs) == life.asked.count:
                 self._leave(life)
+
+
+def _claimed(plan: StepPlan, block_size: int) -> set[int]:
+    """Blocks that a plan gives to somebody to write in."""
+    entered = (
+        block
+        for enter in plan.enter
+        for block in enter.blocks[enter.cached // block_size :]
+    )
+    return {*(block for _, block in plan.grow), *entered}
 
 
 def differing(driver: Driver, requests: list[Asked], solo: Solo) -> list[int]:

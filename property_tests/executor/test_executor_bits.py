@@ -27,8 +27,20 @@ KINDS: Final = {
     "sampled",
     "shared block",
 }
+KERNEL_KINDS: Final = {
+    "another turn",
+    "cancel",
+    "failed hit",
+    "failed step",
+    "prefix hit",
+    "preemption",
+    "resumed from the cache",
+    "shared prefix",
+}
 DTYPES: Final = st.sampled_from(["float32", "bfloat16", "float16"])
 COUNTS: Final = st.integers(2, 5)
+MORE: Final = st.integers(3, 6)
+RARELY: Final = st.sampled_from([False, False, False, True])
 SEEDS: Final = st.integers(0, 2**64 - 1)
 """Of the schedule. A seed, because what is drawn step by step repeats itself, and
 rarely comes as far as a prefix hit."""
@@ -63,7 +75,7 @@ def test_no_schedule_of_a_kernel_changes_the_bits_of_a_request(
     seen: Counter[str] = Counter()
 
     @part(2)
-    @given(seed=SEEDS, dtype=DTYPES, count=COUNTS, debug=st.booleans())
+    @given(seed=SEEDS, dtype=DTYPES, count=MORE, debug=RARELY)
     def check(*, seed: int, dtype: str, count: int, debug: bool) -> None:
         random = Random(seed)  # noqa: S311  # no secret
         small = tight(random, trace(random, dtype, count, debug=debug))
@@ -73,4 +85,4 @@ def test_no_schedule_of_a_kernel_changes_the_bits_of_a_request(
 
     check()
     record_property("runs in which it happened", dict(seen))
-    assert {"cancel", "failed step", "preemption"} <= seen.keys(), seen
+    assert KERNEL_KINDS <= seen.keys(), seen

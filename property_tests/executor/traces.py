@@ -15,6 +15,8 @@ from property_tests.executor.solo import solo_of
 SEGMENT: Final = 64
 MOST_REQUESTS: Final = 5
 MOST_TOKENS: Final = 6
+LONGER: Final = 2
+"""Times as many where requests are to get into one another's way."""
 BLOCK_SIZES: Final = (1, 3, 16, 64, 128)
 
 
@@ -78,10 +80,18 @@ def trace(random: Random, dtype: str, count: int, *, debug: bool = False) -> Tra
 def tight(random: Random, made: Trace) -> Trace:
     """The same with tiny blocks: two can enter, but cannot both come to their end."""
     block_size = random.choice([1, 3])
-    needs = sorted(_blocks(each, block_size) for each in made.requests)
-    starts = sorted(-(-len(each.prompt) // block_size) for each in made.requests)
-    blocks = max(needs[-1], sum(starts[-2:]) + 2)
-    return attrs.evolve(made, block_size=block_size, blocks=blocks, max_sequences=5)
+    requests = [attrs.evolve(it, count=LONGER * it.count) for it in made.requests]
+    needs = sorted(_blocks(each, block_size) for each in requests)
+    starts = sorted(-(-len(each.prompt) // block_size) for each in requests)
+    # Little more than the largest needs, if the others share its prefix; or if not.
+    blocks = max(needs[-1], random.choice([0, sum(starts[-2:]) + 2]))
+    return attrs.evolve(
+        made,
+        block_size=block_size,
+        blocks=blocks,
+        max_sequences=5,
+        requests=requests,
+    )
 
 
 def _blocks(asked: Asked, block_size: int) -> int:

@@ -175,7 +175,7 @@ class KernelMachine(Promises):
         self, tokens: dict[RequestId, int], stopped: tuple[RequestId, ...]
     ) -> None:
         plan = self._take_plan()
-        before = self.model.backlogged()
+        before, victims = self.model.backlogged(), self.model.victims(plan)
         for name, service in self.model.apply(plan, tokens).items():
             self.gap.add(name, service)
         # The work was done while these waited: who entered with it did not any more.
@@ -190,7 +190,7 @@ class KernelMachine(Promises):
         self.executed(plan)
         self._note_ends(tokens, expected)
         self._finish(events)
-        self._check_preempted(plan, events)
+        self._check_preempted(victims, events)
         self._answered()
         self._observe()
 
@@ -230,6 +230,8 @@ class KernelMachine(Promises):
 
     def _fail(self) -> None:
         plan = self._take_plan()
+        victims = self.model.victims(plan)
+        self.model.fail(plan)
         events = self.kernel.fail(plan.step_id)
         given_up = {}
         for id_ in self.scheduled(plan):
@@ -239,9 +241,11 @@ class KernelMachine(Promises):
                 given_up[id_] = FinishReason.FAILED
         assert {f.request_id: f.reason for f in events.finished} == given_up
         assert not events.tokens
-        assert not events.preempted
         self.note("given up", len(given_up))
+        self.note("preempted by a step that failed", len(victims))
+        self.in_vain += len(victims)
         self._finish(events)
+        self._check_preempted(victims, events)
         self._answered()
         self._observe()
 
@@ -320,8 +324,8 @@ class KernelMachine(Promises):
             model.live = False
             self.ends[finished.request_id] += 1
 
-    def _check_preempted(self, plan: StepPlan, events: Events) -> None:
-        live = [id_ for id_ in plan.leave if self.model.requests[id_].live]
+    def _check_preempted(self, victims: list[int], events: Events) -> None:
+        live = [id_ for id_ in victims if self.model.requests[id_].live]
         assert live == list(events.preempted)
         self.note("preempted", len(live))
         if self.policy.admission is Admission.RESERVE:

@@ -1,7 +1,8 @@
 """Planted bugs in what is answered, reported and checked."""
 
 from fairq.kernel._answer import _check_stopped, check_answer
-from fairq.kernel._audit import _counters, _ledger, _sequence
+from fairq.kernel._audit import _counters, _sequence
+from fairq.kernel._audit_blocks import _conservation
 from fairq.kernel._kernel import Kernel
 from fairq.kernel._report import _tenant, take_snapshot
 from property_tests.mutants.patch import Mutant, edit, mutant
@@ -53,7 +54,7 @@ ANSWERS: tuple[Mutant, ...] = (
     mutant(
         "cancelled and preempted",
         "A victim that nobody wants any more is reported.",
-        edit(Kernel.commit, "if sequence.id not in self._cancelled", ""),
+        edit(Kernel._preempted, "if sequence.id not in self._cancelled", ""),
     ),
     mutant(
         "cancelled and still there",
@@ -150,12 +151,16 @@ REPORTS: tuple[Mutant, ...] = (
     mutant(
         "the check misses lost blocks",
         "Nobody notices a leak.",
-        edit(_ledger, "sorted(holders) != list(range(life.ledger.total))", "False"),
+        edit(
+            _conservation,
+            "sorted(holders) != list(range(life.ledger.total))",
+            "False",
+        ),
     ),
     mutant(
         "the check misses blocks held twice",
         "Nobody notices that two sequences share a block.",
-        edit(_ledger, "if block in holders:", "if False:"),
+        edit(_conservation, "if block in holders:", "if False:"),
     ),
     mutant(
         "the check misses wrong charges",

@@ -108,7 +108,7 @@ WEIGHTS: tuple[Mutant, ...] = (
         "weights are ignored",
         "Everybody pays as with weight 1.",
         edit(
-            VirtualCounters.tenant,
+            VirtualCounters._prices,
             "price(cost.prompt, weight)",
             "price(cost.prompt, 1.0)",
             "price(cost.output, weight)",
@@ -119,7 +119,7 @@ WEIGHTS: tuple[Mutant, ...] = (
         "weights are inverted",
         "Who has the larger weight gets the smaller share.",
         edit(
-            VirtualCounters.tenant,
+            VirtualCounters._prices,
             "price(cost.prompt, weight)",
             "price(cost.prompt, 1 / weight)",
             "price(cost.output, weight)",
@@ -130,11 +130,9 @@ WEIGHTS: tuple[Mutant, ...] = (
         "prices are exchanged",
         "Outputs cost what prompts should, and the reverse.",
         edit(
-            VirtualCounters.tenant,
-            "prompt_price=price(cost.prompt",
-            "prompt_price=price(cost.output",
-            "output_price=price(cost.output",
-            "output_price=price(cost.prompt",
+            VirtualCounters._prices,
+            "price(cost.prompt, weight),\n        price(cost.output, weight),",
+            "price(cost.output, weight),\n        price(cost.prompt, weight),",
         ),
     ),
 )
@@ -234,7 +232,7 @@ CHARGES: tuple[Mutant, ...] = (
             "draft.abandon()",
             "draft.abandon()\n"
             "    for entry in draft.entries:\n"
-            "        entry.sequence.tenant.prompt_tokens += entry.unpaid",
+            "        entry.sequence.tenant.lifted += entry.charge",
         ),
     ),
     mutant(
@@ -254,7 +252,7 @@ BOUNDS: tuple[Mutant, ...] = (
     mutant(
         "the bound is half of it",
         "The stated gap is Q + O + P.",
-        edit(VirtualCounters.gap_bound, "return 2 * gap", "return gap"),
+        edit(VirtualCounters.gap_bound, "return 2 * (gap", "return (gap"),
     ),
     mutant(
         "the bound leaves out the slack",
@@ -266,8 +264,8 @@ BOUNDS: tuple[Mutant, ...] = (
         "A commitment is measured without the outputs.",
         edit(
             VirtualCounters.measure_commitment,
-            "tenant.prompt_price * prompt + tenant.output_price * tenant.owed",
-            "tenant.prompt_price * prompt",
+            "charge + tenant.output_price * tenant.owed",
+            "charge",
         ),
     ),
     mutant(
@@ -275,7 +273,7 @@ BOUNDS: tuple[Mutant, ...] = (
         "A commitment is measured without the prompts.",
         edit(
             VirtualCounters.measure_commitment,
-            "tenant.prompt_price * prompt + tenant.output_price * tenant.owed",
+            "charge + tenant.output_price * tenant.owed",
             "tenant.output_price * tenant.owed",
         ),
     ),
@@ -289,8 +287,8 @@ BOUNDS: tuple[Mutant, ...] = (
         "Of several prompts admitted in a step the first counts, not the last.",
         edit(
             Draft._apply_admissions,
-            "last[entry.sequence.tenant] = entry.unpaid",
-            "last.setdefault(entry.sequence.tenant, entry.unpaid)",
+            "last[entry.sequence.tenant] = entry.charge",
+            "last.setdefault(entry.sequence.tenant, entry.charge)",
         ),
     ),
     mutant(

@@ -16,6 +16,7 @@ from property_tests import test_corners as corners
 from property_tests import test_determinism as determinism
 from property_tests import test_fairness as fairness
 from property_tests import test_illegal_calls as illegal
+from property_tests import test_inside as inside
 from property_tests import test_model_of_kernel as model
 from property_tests import test_progress as progress
 from property_tests import test_schedule_independence as alone
@@ -111,6 +112,10 @@ ADMISSION: Final = (
     admission.test_who_enters_has_a_block_for_what_it_produces_first,
     admission.test_a_preemption_makes_the_rule_more_careful,
 )
+INSIDE: Final = (
+    inside.test_whoever_is_admitted_is_whom_order_patience_and_width_say,
+    inside.test_nobody_is_committed_to_more_than_the_cap_or_one_request,
+)
 MODEL: Final = (
     model.test_the_kernel_does_what_its_model_does,
     model.test_it_does_so_when_blocks_run_out,
@@ -122,6 +127,7 @@ MODEL: Final = (
 DETECTORS: Final[tuple[Detector, ...]] = (
     Detector("corners found before", examples(*CORNERS)),
     Detector("reference model", tests(*MODEL)),
+    Detector("inside the gate", tests(*INSIDE)),
     Detector("heap", machine(HeapMachine)),
     Detector("audit", tests(audit.test_damage_is_noticed)),
     Detector("illegal calls", tests(*REFUSALS)),

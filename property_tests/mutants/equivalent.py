@@ -7,8 +7,8 @@ of them again.
 from typing import Final
 
 from fairq.kernel._admission import Optimistic
-from fairq.kernel._draft import Draft
 from fairq.kernel._heap import LazyHeap
+from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._planner import Planner
 from property_tests.mutants.patch import Mutant, edit, mutant
 
@@ -24,9 +24,9 @@ EQUIVALENTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     mutant(
-        "freed blocks stay free in the draft",
-        "Only a step that preempts has any; it takes blocks once and admits nobody.",
-        edit(Draft._take, "del self._freed[-rest:]", "pass"),
+        "a victim remembers how much was computed",
+        "Admitting it sets that anew, and nobody asks while it waits.",
+        edit(Lifecycle.preempt, "sequence.computed = 0", "pass"),
     ),
     mutant(
         "a missing block is not seen before the forecast",

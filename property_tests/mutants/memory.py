@@ -4,24 +4,20 @@ from fairq.kernel._admission import Optimistic, Reserve, blocks_now
 from fairq.kernel._batch import Batch
 from fairq.kernel._blocks import BlockLedger
 from fairq.kernel._draft import Draft
-from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._sequence import Sequence
+from fairq.kernel._tables import Tables
 from property_tests.mutants.patch import Mutant, edit, mutant
 
 BLOCKS: tuple[Mutant, ...] = (
     mutant(
         "a block leaks at the end",
         "Who leaves the batch keeps its first block.",
-        edit(
-            Lifecycle._leave_batch,
-            "give_back(sequence.blocks)",
-            "give_back(sequence.blocks[1:])",
-        ),
+        edit(Tables.release, "give_back(blocks)", "give_back(blocks[1:])"),
     ),
     mutant(
         "a block leaks at a failure",
-        "A plan that failed keeps the first block it took.",
-        edit(Draft.abandon, "give_back(self._taken)", "give_back(self._taken[1:])"),
+        "A plan that failed keeps the first block of each newcomer.",
+        edit(Tables.revoke, "give_back(grant.fresh)", "give_back(grant.fresh[1:])"),
     ),
     mutant(
         "blocks come back in another order",
@@ -33,8 +29,8 @@ BLOCKS: tuple[Mutant, ...] = (
         "Of those that are taken the first stays free.",
         edit(
             BlockLedger.take,
-            "del self._free[-count:]",
-            "del self._free[len(self._free) - count + 1 :]",
+            "del self._free[-free:]",
+            "del self._free[len(self._free) - free + 1 :]",
         ),
     ),
     mutant(
@@ -44,18 +40,36 @@ BLOCKS: tuple[Mutant, ...] = (
     ),
     mutant(
         "handed on and free",
-        "A block of a victim that a member got is free as well.",
-        edit(BlockLedger.withdraw, "if block not in gone", ""),
+        "A block of a victim that a member got is freed once more.",
+        edit(Tables.release, "sequence.blocks = []", "pass"),
     ),
     mutant(
         "freed blocks are given twice",
-        "Two members get the same block of a victim.",
-        edit(Draft._take, "+= self._freed[-rest:]", "+= self._freed[-1:] * rest"),
+        "All members that grow in a step get the same block.",
+        edit(
+            Draft.grow,
+            "self._life.ledger.take(len(sequences))",
+            "self._life.ledger.take(min(1, len(sequences))) * len(sequences)",
+        ),
     ),
     mutant(
-        "a stale table after a preemption",
-        "Who waits still has its block table.",
-        edit(Lifecycle._leave_batch, "sequence.blocks = []", "pass"),
+        "victims keep their blocks",
+        "Who is preempted makes room for nobody until the step is answered.",
+        edit(Draft.preempt, "self._life.release(sequence)", "pass"),
+    ),
+    mutant(
+        "a failed step undoes its preemptions",
+        "Who was thrown out goes on, though its blocks were given to others.",
+        edit(Draft.abandon, "self._apply_preemptions()", "pass"),
+    ),
+    mutant(
+        "victims of a failed step are not announced again",
+        "The backend is not told who was preempted by a step that it did not do.",
+        edit(
+            Draft.abandon,
+            "self._life.leaving += [sequence.id for sequence in self.preempted]",
+            "pass",
+        ),
     ),
 )
 
@@ -67,8 +81,8 @@ SLOTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a slot leaks at a failure",
-        "A plan that failed keeps its last slot.",
-        edit(Draft.abandon, "reversed(self.entries)", "self.entries[:-1]"),
+        "A plan that failed keeps the slots of its newcomers.",
+        edit(Draft.abandon, "self._life.batch.give_back_slot(entry.slot)", "pass"),
     ),
     mutant(
         "a slot is shared",
@@ -160,7 +174,11 @@ ADMISSION: tuple[Mutant, ...] = (
     mutant(
         "reserve promises the prompt only",
         "The batch may need more than there is.",
-        edit(Reserve._worst, "sequence.worst", "sequence.known"),
+        edit(
+            Reserve.fits,
+            "needed = self._ledger.blocks_for(sequence.worst)",
+            "needed = self._ledger.blocks_for(sequence.known)",
+        ),
     ),
     mutant(
         "reserve forgets the draft",
@@ -170,7 +188,7 @@ ADMISSION: tuple[Mutant, ...] = (
     mutant(
         "reserve keeps the promises of the gone",
         "The machine fills up with nobody.",
-        edit(Reserve.leave, "self._promised -= self._worst(sequence)", "pass"),
+        edit(Reserve.leave, "self._promised -= sequence.promised", "pass"),
     ),
     mutant(
         "one block too many is admitted",

@@ -4,6 +4,7 @@ from fairq.kernel._counters import _by_turn
 from fairq.kernel._draft import Draft
 from fairq.kernel._heap import LazyHeap
 from fairq.kernel._lifecycle import Lifecycle
+from fairq.kernel._newcomers import Newcomers
 from fairq.kernel._planner import Planner
 from fairq.kernel._tenant import Tenant
 from property_tests.mutants.patch import Mutant, edit, mutant
@@ -32,8 +33,8 @@ ORDER: tuple[Mutant, ...] = (
         "a victim goes to the tail",
         "Who was preempted waits behind those who came later.",
         edit(
-            Lifecycle.preempt,
-            "tenant.waiting.move_to_end(sequence.id, last=False)",
+            Tenant.requeue,
+            "self.waiting.move_to_end(id_, last=False)",
             "pass",
         ),
     ),
@@ -88,8 +89,8 @@ GATE: tuple[Mutant, ...] = (
         "the gate ignores the slack",
         "Nobody may pass a request that does not fit.",
         edit(
-            Planner._admit,
-            "self._turn(tenant) + self._slack",
+            Newcomers._admit_in_turn,
+            "self._turn(tenant) + self._keeper.width",
             "self._turn(tenant)",
         ),
     ),
@@ -97,28 +98,28 @@ GATE: tuple[Mutant, ...] = (
         "the gate is twice as wide",
         "Tenants pass that are beyond the slack.",
         edit(
-            Planner._admit,
-            "self._turn(tenant) + self._slack",
-            "self._turn(tenant) + 2 * self._slack",
+            Newcomers._admit_in_turn,
+            "self._turn(tenant) + self._keeper.width",
+            "self._turn(tenant) + 2 * self._keeper.width",
         ),
     ),
     mutant(
         "the gate moves along",
         "It is measured anew from each tenant that does not fit.",
-        edit(Planner._admit, "if gate is None:", "if True:"),
+        edit(Newcomers._admit_in_turn, "if gate is None and self", "if self"),
     ),
     mutant(
         "there is no gate",
         "Anybody may pass a request that does not fit.",
-        edit(Planner._admit, "self._turn(tenant) > gate", "False"),
+        edit(Newcomers._admit_in_turn, "self._turn(tenant) > gate", "False"),
     ),
     mutant(
         "first come, first served skips",
         "Without a gate others pass a request that does not fit.",
         edit(
-            Planner._admit,
-            "        if self._slack is None:\n            break\n",
-            "        if self._slack is None:\n"
+            Newcomers._admit_in_turn,
+            "choice is not None:\n            break\n",
+            "choice is not None:\n"
             "            backlogged.discard(tenant)\n"
             "            continue\n",
         ),
@@ -126,7 +127,7 @@ GATE: tuple[Mutant, ...] = (
     mutant(
         "only two tenants are asked",
         "Room is left empty although a third would fit.",
-        edit(Planner._admit, "lookahead = LOOKAHEAD", "lookahead = 2"),
+        edit(Newcomers._admit_in_turn, "lookahead = LOOKAHEAD", "lookahead = 2"),
     ),
     mutant(
         "a step that preempts admits",
@@ -136,7 +137,7 @@ GATE: tuple[Mutant, ...] = (
     mutant(
         "traces of a draft stay",
         "What a plan has drawn counts after it, too.",
-        edit(Planner._admit, "tenant.forget_draft()", "pass"),
+        edit(Newcomers.admit, "tenant.forget_draft()", "pass"),
     ),
     mutant(
         "empty queues stay in the backlog",
@@ -158,7 +159,7 @@ STEPS: tuple[Mutant, ...] = (
     mutant(
         "the budget is spent and still admits",
         "A newcomer enters with an empty chunk.",
-        edit(Planner._admit, "draft.budget > 0", "draft.budget >= 0"),
+        edit(Newcomers._has_room, "draft.budget > 0", "draft.budget >= 0"),
     ),
     mutant(
         "victims leave too much budget",

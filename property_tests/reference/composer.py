@@ -44,18 +44,14 @@ class Composer:
         """A block for everybody whose next position begins one, preempting for it."""
         size = self._rules.block_size
         full = [r for r in self._state.decoding if r.computed == size * len(r.blocks)]
-        gone = self.step.preempted
-        spare: list[int] = []
-        while len(full) > len(self._state.free) + len(spare):
+        free = list(self._state.free)
+        while len(full) > len(free):
             victim = self._victim()
-            gone.append(victim)
-            spare += victim.blocks
+            self.step.preempted.append(victim)
+            free = victim.blocks + free
             full = [request for request in full if request is not victim]
-        self.step.taken = self._state.free[: len(full)]
-        # Which blocks of victims are handed on was taken from the kernel: the last.
-        missing = len(full) - len(self.step.taken)
-        fresh = self.step.taken + spare[len(spare) - missing :]
-        self.step.grow = list(zip(full, fresh, strict=True))
+        self.step.taken = free[: len(full)]
+        self.step.grow = list(zip(full, self.step.taken, strict=True))
 
     def _victim(self) -> RequestModel:
         """The newest member of the tenant with the largest counter."""

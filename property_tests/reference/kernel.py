@@ -98,6 +98,7 @@ class KernelModel:
         if not self.state.requests:
             return None
         self.step = Composer(self.state).compose()
+        self._moves.take_blocks_of_victims(self.step)
         return self.step
 
     def commit(
@@ -114,9 +115,15 @@ class KernelModel:
         self._moves.join()
         return told, preempted
 
-    def fail(self) -> list[EndModel]:
-        """Nothing was computed; who was in too many failed steps is given up."""
+    def fail(self) -> tuple[list[EndModel], list[int]]:
+        """Nothing was computed; who was in too many failed steps is given up.
+
+        Who was preempted stays so: its blocks may have been written to.
+        """
         step = self._answered()
+        self._moves.preempt(step)
+        self.state.leaving += [request.id for request in step.preempted]
+        preempted = [each.id for each in step.preempted if not each.cancelled]
         for request in step.members:
             request.failures += 1
         self._end_cancelled()
@@ -127,7 +134,7 @@ class KernelModel:
                 told.append(_end(request, "failed"))
                 self._moves.end(request)
         self._moves.join()
-        return told
+        return told, preempted
 
     def _answered(self) -> StepModel:
         step, self.step = self.step, None

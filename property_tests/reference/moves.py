@@ -50,7 +50,7 @@ class Moves:
         state.steps += 1
         state.leaving = []
         state.free = [block for block in state.free if block not in step.taken]
-        self._preempt(step)
+        self.preempt(step)
         self._enter(step)
         for request, block in step.grow:
             request.blocks.append(block)
@@ -65,11 +65,16 @@ class Moves:
         prepaid = [each.prepaid for each in self._counters.tenants.values()]
         state.prepaid = max([state.prepaid, *prepaid])
 
-    def _preempt(self, step: StepModel) -> None:
-        """Each to the head of its queue; some of its blocks are handed on."""
-        handed_on = [block for _, block in step.grow]
+    def take_blocks_of_victims(self, step: StepModel) -> None:
+        """On top of the pool: the step itself gives some of them to others."""
         for request in step.preempted:
-            self._leave_batch(request, but=handed_on)
+            self._state.free = request.blocks + self._state.free
+            request.blocks = []
+
+    def preempt(self, step: StepModel) -> None:
+        """Each to the head of its queue, whatever became of the step."""
+        for request in step.preempted:
+            self._leave_batch(request)
             tenant = self._tenant(request)
             tenant.queue.insert(0, request)
             self._state.preemptions += 1
@@ -124,7 +129,7 @@ class Moves:
         if request.slot is None:
             self._unqueue(request)
         else:
-            self._leave_batch(request, but=[])
+            self._leave_batch(request)
             self._state.leaving.append(request.id)
             if by_itself:
                 self._state.admission.ended(len(request.outputs))
@@ -141,11 +146,10 @@ class Moves:
         if all(each.arriving for each in tenant.queue):
             self._counters.stops(tenant)
 
-    def _leave_batch(self, request: RequestModel, *, but: list[int]) -> None:
-        """Its blocks go on top of the pool, except those that somebody else has."""
+    def _leave_batch(self, request: RequestModel) -> None:
+        """Its blocks go on top of the pool, if it still has them."""
         members = self._state.decoding if request.decodes else self._state.prefilling
         members.remove(request)
         self._tenant(request).running.remove(request)
-        own = [block for block in request.blocks if block not in but]
-        self._state.free = own + self._state.free
+        self._state.free = request.blocks + self._state.free
         request.leave()

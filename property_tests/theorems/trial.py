@@ -235,6 +235,8 @@ class Trial:
             return
         if isinstance(op, Fail):
             events = self.kernel.fail(plan.step_id)
+            for id_ in events.preempted:
+                self.live[id_].place, self.live[id_].computed = Place.WAITING, 0
         else:
             events = self._commit(plan, op)
         for finished in events.finished:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable
 import attrs
 import pytest
 
-from fairq import Admission
+from fairq import Admission, RequestId
 from fairq.kernel._blocks import BlockLedger
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._draft import Draft
 from fairq.kernel._kernel import Kernel
 from fairq.kernel._lifecycle import Lifecycle
-from fairq.kernel._planner import Planner
+from fairq.kernel._newcomers import Newcomers
+from fairq.kernel._ranks import Choice
 from fairq.kernel._sequence import Sequence
 from fairq.kernel._snapshot import Phase
 from fairq.kernel._tenant import Tenant
@@ -34,6 +35,7 @@ class Bug:
 SMALL = SmallWorld(asks=(((2, 2),), ((1, 2),)), blocks=3, tokens=1, failures=1)
 FULL = SmallWorld(asks=(((2, 2),),), blocks=3, admission=Admission.RESERVE)
 GROWING = SmallWorld(asks=(((1, 3),), ((1, 3),)), blocks=4, margin=0)
+FAILING = attrs.evolve(GROWING, failures=1, max_failures=1)
 QUEUES = SmallWorld(asks=(((3, 1), (1, 1)), ((1, 1),)), blocks=3, tokens=1)
 RETURNING = SmallWorld(
     asks=(((2, 1), (2, 1), (2, 1)), ((2, 1), (2, 1))),
@@ -60,7 +62,9 @@ def leak_a_block(patch: pytest.MonkeyPatch) -> None:
 
 def lose_a_slot(patch: pytest.MonkeyPatch) -> None:
     def abandon(self: Draft) -> None:
-        self._life.ledger.give_back(self._taken)
+        for entry in reversed(self.entries):
+            self._life.tables.revoke(entry.sequence, entry.grant)
+        self._life.ledger.give_back(self.grown)
 
     patch.setattr(Draft, "abandon", abandon)
 
@@ -83,15 +87,39 @@ def refund_behind_the_heap(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_fill_the_pool(patch: pytest.MonkeyPatch) -> None:
-    right = Planner._try
+    right = Newcomers._try
 
-    def try_(self: Planner, draft: Draft, tenant: Tenant) -> bool:
-        head = tenant.head()
-        assert head is not None
-        needed = self._life.ledger.blocks_for(head.known + 1)
-        return needed < draft.free and right(self, draft, tenant)
+    def try_(self: Newcomers, tenant: Tenant, choice: Choice) -> bool:
+        needed = self._life.ledger.blocks_for(choice.sequence.known + 1)
+        return needed < self._draft.available and right(self, tenant, choice)
 
-    patch.setattr(Planner, "_try", try_)
+    patch.setattr(Newcomers, "_try", try_)
+
+
+def undo_preemptions(patch: pytest.MonkeyPatch) -> None:
+    """As fairq did, until prefixes were shared: victims of a failed step went on.
+
+    Their blocks had been given to others by then, who may have written to them.
+    """
+    kept: dict[RequestId, list[BlockId]] = {}
+    right = Draft.preempt
+
+    def preempt(self: Draft, sequence: Sequence) -> None:
+        kept[sequence.id] = list(sequence.blocks)
+        right(self, sequence)
+
+    def abandon(self: Draft) -> None:
+        ledger = self._life.ledger
+        for entry in reversed(self.entries):
+            self._life.tables.revoke(entry.sequence, entry.grant)
+            self._life.batch.give_back_slot(entry.slot)
+        ledger.give_back(self.grown)
+        for sequence in self.preempted:
+            sequence.blocks = kept[sequence.id]
+            ledger._free = [b for b in ledger._free if b not in sequence.blocks]
+
+    patch.setattr(Draft, "preempt", preempt)
+    patch.setattr(Draft, "abandon", abandon)
 
 
 def keep_the_cancelled(patch: pytest.MonkeyPatch) -> None:
@@ -163,6 +191,7 @@ BUGS: dict[str, Bug] = {
     "refunds are lost": Bug(SMALL, lose_refunds, 4),
     "a refund does not move the heap": Bug(QUEUES, refund_behind_the_heap, 5),
     "the pool is never filled": Bug(FULL, never_fill_the_pool, 2),
+    "a failed step undoes its preemptions": Bug(FAILING, undo_preemptions, 8),
     "the cancelled are kept": Bug(SMALL, keep_the_cancelled, 4),
     "nobody is lifted": Bug(RETURNING, lift_nobody, 8),
     "who is preempted pays again": Bug(GROWING, charge_again, 10),

@@ -35,12 +35,16 @@ def check_mirror(state: State) -> None:
         id_: s for id_, s in life.sequences.items() if s.phase is not Phase.WAITING
     }
     assert sorted(members) == sorted([*running, *life.leaving])
+    draft = state.kernel._draft
+    thrown_out = [] if draft is None else [each.id for each in draft.preempted]
     for id_, sequence in running.items():
         member = members[id_]
         decoding = sequence.phase is Phase.DECODING
         behind = life.clock.tick - sequence.joined if decoding else 0
         computed = sequence.computed + behind
-        assert (member.slot, member.blocks) == (sequence.slot, sequence.blocks)
+        # An outstanding plan has taken the blocks of those that it throws out.
+        blocks = [] if id_ in thrown_out else member.blocks
+        assert (member.slot, blocks) == (sequence.slot, sequence.blocks)
         assert (member.computed, member.decoding) == (computed, decoding)
     for id_, sequence in life.sequences.items():
         outputs = state.model.requests[id_].outputs

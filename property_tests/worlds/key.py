@@ -19,7 +19,8 @@ that is sound:
   service agrees with the model is checked in every state, so both may be left out.
 * What follows from the rest, as ``Kernel.check`` and ``checks`` verify in every
   state *before* its key is taken: the calendar, the heaps (all their bounds are lower
-  bounds, so their tops are exact), rates and offsets, who leaves, the model.
+  bounds, so their tops are exact), rates and offsets, who is over and leaves, the
+  model.
 
 ``test_worlds`` compares states with equal keys, and finds each part that is missing.
 """
@@ -105,6 +106,12 @@ def _order(state: State) -> object:
     return _tags(state.kernel, batch.prefilling), _tags(state.kernel, batch.decodes)
 
 
+def _told_again(state: State) -> object:
+    """Who was thrown out by a step that failed: the next plan says so once more."""
+    life = state.kernel._life
+    return _tags(state.kernel, (id_ for id_ in life.leaving if id_ in life.sequences))
+
+
 def _doomed(state: State) -> object:
     """Who is cancelled and in the outstanding plan, in order."""
     return _tags(state.kernel, state.kernel._cancelled)
@@ -126,7 +133,7 @@ def _blocks(state: State) -> object:
     tables = [sequence.blocks for sequence in kernel._life.sequences.values()]
     draft = kernel._draft
     if draft is not None:
-        tables += [draft._taken, draft.grown, *(e.blocks for e in draft.entries)]
+        tables += [draft.grown, *(grant.blocks for grant in draft.granted())]
     return [[names.setdefault(block, len(names)) for block in each] for each in tables]
 
 
@@ -205,7 +212,7 @@ def _members(state: State, draft: Draft) -> object:
 
 
 def _entries(draft: Draft) -> object:
-    return [(_tag(entry.sequence), entry.unpaid) for entry in draft.entries]
+    return [(_tag(entry.sequence), entry.charge) for entry in draft.entries]
 
 
 def _ahead(state: State) -> object:
@@ -219,6 +226,7 @@ PARTS: Final[tuple[Part, ...]] = (
     _positions,
     _collected,
     _order,
+    _told_again,
     _doomed,
     _failures,
     _blocks,

@@ -134,7 +134,7 @@ class State:
     def _commit(self, stopped: tuple[RequestId, ...]) -> Events:
         plan = self._take_plan()
         tokens = tokens_of(self.model, plan)
-        members = members_of(plan)
+        members, victims = members_of(plan), self.model.victims(plan)
         for name, service in self.model.apply(plan, tokens).items():
             self.executed[name] += service
         expected = self._expected_ends(tokens, stopped)
@@ -143,10 +143,7 @@ class State:
         for id_ in members:
             self.failed.pop(id_, None)
         self._finish(events, expected)
-        thrown_out = [id_ for id_ in plan.leave if self.model.requests[id_].live]
-        assert thrown_out == list(events.preempted)
-        if self.kernel._policy.admission is Admission.RESERVE:
-            assert not thrown_out
+        self._check_preempted(victims, events)
         self.model.answered()
         return events
 
@@ -158,12 +155,21 @@ class State:
             self.failed[id_] = self.failed.get(id_, 0) + 1
             if self.failed[id_] > self.patience and self.model.requests[id_].live:
                 expected[id_] = FinishReason.FAILED
+        victims = self.model.victims(plan)
+        self.model.fail(plan)
         events = self.kernel.fail(plan.step_id)
         assert not events.tokens
-        assert not events.preempted
+        self._check_preempted(victims, events)
         self._finish(events, expected)
         self.model.answered()
         return events
+
+    def _check_preempted(self, victims: list[int], events: Events) -> None:
+        """Whoever was thrown out is told so, unless nobody wants it any more."""
+        thrown_out = [id_ for id_ in victims if self.model.requests[id_].live]
+        assert thrown_out == list(events.preempted)
+        if self.kernel._policy.admission is Admission.RESERVE:
+            assert not thrown_out
 
     def _take_plan(self) -> StepPlan:
         plan = self.outstanding

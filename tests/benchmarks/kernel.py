@@ -18,7 +18,17 @@ from pathlib import Path
 
 import attrs
 
-from fairq import Capacity, Kernel, Policy, Request, StepPlan, StepResult, TokenIds
+from fairq import (
+    BlockId,
+    Capacity,
+    Kernel,
+    Policy,
+    Request,
+    StepPlan,
+    StepResult,
+    TokenIds,
+)
+from fairq.kernel._prefixes import PrefixTree
 
 RUNS = 5
 BLOCK_SIZE = 16
@@ -72,10 +82,11 @@ def standing(running: int, tenants: int = 64, steps: int = 4096) -> Kernel:
         block_size=BLOCK_SIZE,
         max_sequences=running,
         tokens_per_step=8192,
+        prefix_cache=True,
     )
     kernel = Kernel(capacity, Policy(max_waiting=None, max_waiting_per_tenant=None))
     for number in range(running):
-        prompt = TokenIds([1] * (1 + number % BLOCK_SIZE))
+        prompt = TokenIds([number] * (1 + number % BLOCK_SIZE))
         kernel.submit(request(number % tenants, prompt, steps))
     while kernel.snapshot().waiting:
         step(kernel)
@@ -120,12 +131,14 @@ def decode_rows() -> Iterable[Row]:
 
 def queue_row(waiting: int, tenants: int) -> Row:
     """A full batch of 256, and a queue behind it from which one is admitted a step."""
-    capacity = Capacity(blocks=100_000, max_sequences=256, tokens_per_step=8192)
+    capacity = Capacity(
+        blocks=100_000, max_sequences=256, tokens_per_step=8192, prefix_cache=True
+    )
     policy = Policy(max_waiting=None, max_waiting_per_tenant=None)
     runs = []
     for _ in range(RUNS):
         kernel = Kernel(capacity, policy)
-        prompt = TokenIds(range(16))
+        prompt = TokenIds(range(16))  # one block, which is never shared whole
         for number in range(waiting + 256):
             # Ends spread over time: in most steps somebody leaves and enters.
             kernel.submit(request(number % tenants, prompt, 128 + number % 256))
@@ -158,32 +171,89 @@ def timed(calls: int, call: Callable[[int], object]) -> list[int]:
     return times
 
 
-def admit_row() -> Row:
+def admit_row(name: str, prompt: Callable[[int], TokenIds]) -> Row:
     """Submit, admit, compute and end prompts of 512 tokens, 16 of them a step."""
     group = 16
-    prompts = [TokenIds([n] * 512) for n in range(group)]
 
     def admit(kernel: Kernel, number: int) -> None:
-        for place, prompt in enumerate(prompts):
-            kernel.submit(request((number + place) % 64, prompt, 1))
+        for place in range(number * group, number * group + group):
+            kernel.submit(request(place % 64, prompts[place], 1))
         plan = kernel.plan()
         assert isinstance(plan, StepPlan)
         kernel.commit(answer(plan))
 
+    capacity = Capacity(
+        blocks=1000, max_sequences=256, tokens_per_step=8192, prefix_cache=True
+    )
     runs = []
     for _ in range(RUNS):
-        kernel = Kernel(Capacity(blocks=1000, max_sequences=256, tokens_per_step=8192))
+        kernel = Kernel(capacity)
+        prompts = [prompt(place) for place in range(100 * group)]
         times = timed(100, partial(admit, kernel))
         runs.append([total // group for total in times])
     median, p99 = summary(runs)
     return Row(
-        name="submit, admit and end, prompt of 512",
+        name=name,
         running=0,
         waiting=group,
         tenants=64,
         us_per_step=median * group,
         us_per_request_step=median,
         us_p99=p99 * group,
+    )
+
+
+def admit_rows() -> Iterable[Row]:
+    yield admit_row(
+        "submit, admit and end, new prompt of 512",
+        lambda place: TokenIds([place] * 512),
+    )
+    # The pool holds them all: the same 64 prompts come again and again.
+    yield admit_row(
+        "submit, admit and end, cached one of 512",
+        lambda place: TokenIds([place % 16] * 512),
+    )
+
+
+def prefixes(count: int, blocks: int) -> tuple[PrefixTree, list[bytes]]:
+    """A tree of prefixes that have a system prompt in common, and their texts."""
+    tree, texts = PrefixTree(BLOCK_SIZE), []
+    system = [7] * (BLOCK_SIZE * blocks // 2)
+    for number in range(count):
+        own = [(number * 31 + n // 64) % 32_000 + 8 for n in range(len(system))]
+        texts.append(TokenIds([*system, *own]).raw)
+    for number, raw in enumerate(texts):
+        leaf = tree.lock(tree.find(tree.root("all"), raw, 0))
+        table = [BlockId(number * blocks + n) for n in range(blocks)]
+        tree.insert(leaf, raw, table)
+        tree.unlock(leaf)
+    return tree, texts
+
+
+def match_row(count: int = 10_000, blocks: int = 128) -> Row:
+    """Find prompts of 2,048 tokens among so many cached ones."""
+    tree, texts = prefixes(count, blocks)
+    # What is searched ends inside a block of the text it has most in common with.
+    wanted = [raw[: -4 * BLOCK_SIZE] + bytes(4 * BLOCK_SIZE) for raw in texts]
+    gc.collect()
+    gc.freeze()
+
+    def find(run: int, number: int) -> None:
+        raw = wanted[(97 * number + run) % count]
+        hit = tree.find(tree.root("all"), raw, blocks)
+        assert hit.depth == blocks - 1
+
+    runs = [timed(1000, partial(find, run)) for run in range(RUNS)]
+    gc.unfreeze()
+    median, p99 = summary(runs)
+    return Row(
+        name="match a prompt of 2,048, 10,000 cached",
+        running=0,
+        waiting=0,
+        tenants=1,
+        us_per_step=median,
+        us_per_request_step=None,
+        us_p99=p99,
     )
 
 
@@ -231,7 +301,8 @@ def queued_bytes() -> float:
 
 def rows() -> Iterable[Row]:
     yield from decode_rows()
-    yield admit_row()
+    yield from admit_rows()
+    yield match_row()
     yield queue_row(100, 10)
     yield queue_row(100_000, 10_000)
     yield cancel_row()
@@ -240,7 +311,7 @@ def rows() -> Iterable[Row]:
 def show(row: Row) -> None:
     each = row.us_per_request_step
     print(
-        f"{row.name:<38}{row.running:>8}{row.waiting:>9}{row.tenants:>9}"
+        f"{row.name:<42}{row.running:>8}{row.waiting:>9}{row.tenants:>9}"
         f"{row.us_per_step:>12.2f}{row.us_p99:>12.2f}"
         f"{'' if each is None else format(each, '.3f'):>15}"
     )
@@ -252,7 +323,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"CPython {platform.python_version()}, medians of {RUNS}, microseconds")
     print(
-        f"{'':<38}{'running':>8}{'waiting':>9}{'tenants':>9}"
+        f"{'':<42}{'running':>8}{'waiting':>9}{'tenants':>9}"
         f"{'per step':>12}{'p99':>12}{'per request':>15}"
     )
     done = []

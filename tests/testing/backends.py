@@ -20,7 +20,9 @@ from fairq import (
     StepResult,
 )
 
-SMALL = Capacity(blocks=20, block_size=4, max_sequences=5, tokens_per_step=16)
+SMALL = Capacity(
+    blocks=20, block_size=4, max_sequences=5, tokens_per_step=16, prefix_cache=True
+)
 
 
 @attrs.define

@@ -153,6 +153,32 @@ class Gateless(Base):
         return 8.0
 
 
+class Backwards(Base):
+    """Goes by the counter in steps within its slack, and inside them by arrival."""
+
+    width = 9
+
+    @property
+    def slack(self) -> float:
+        return 8.0
+
+    def turn(self, tenant: TenantView) -> int:
+        return 10 * (tenant.counter >> 32) + min(tenant.oldest, 9)
+
+
+class Coarse(Base):
+    """Goes by the counter, in steps that are wider than its slack."""
+
+    width = 0
+
+    @property
+    def slack(self) -> float:
+        return 8.0
+
+    def turn(self, tenant: TenantView) -> int:
+        return tenant.counter >> 36
+
+
 class LeastServed(Base):
     """Serves the one that had least, and lifts nobody."""
 
@@ -230,7 +256,9 @@ BAD: dict[type[Base], tuple[Obligation, str]] = {
     Remembering: (owed.PURE, "each time"),
     LastCome: (owed.FALLS, "Got: -1"),
     MostServed: (owed.FALLS, "Got: -1"),
-    Gateless: (owed.GATE, "Got: 1"),
+    Gateless: (owed.GATE, "Got: 0"),
+    Backwards: (owed.GATE, "Expected: at most "),
+    Coarse: (owed.GATE, "Expected: more than 0 for counter="),
     LeastServed: (owed.WAITS, "tenant a waited for"),
     Billing: (owed.CHARGES, "is charged for Books("),
     Lowering: (owed.LIFT, "joins at"),

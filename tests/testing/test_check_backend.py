@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from fairq import (
@@ -25,6 +26,7 @@ from fairq.testing._transcript._play import check_scenario
 from fairq_backends.simulated import SimulatedBackend
 from tests.testing.backends import SMALL, Good, GoodCallable, GoodLoop, provoke
 from tests.testing.bad_answers import BAD_ANSWERS, FloatTime, LosesOne, ServesTheGone
+from tests.testing.bad_sharing import BAD_SHARING
 from tests.testing.bad_states import (
     BAD_STATES,
     BlocksLoop,
@@ -42,7 +44,7 @@ from tests.testing.bad_states import (
 )
 from tests.testing.telling import expect_in_full, told
 
-BAD = BAD_ANSWERS | BAD_STATES
+BAD = BAD_ANSWERS | BAD_STATES | BAD_SHARING
 
 # --- good ones ------------------------------------------------------------------------
 
@@ -78,6 +80,7 @@ def test_a_good_backend_passes_and_everything_was_checked(kind: type[Good]) -> N
     assert () == report.not_checked
     assert report.steps > 500
     assert report.preemptions > 0
+    assert report.cached_tokens > 100
     assert kind.__name__ == report.name
 
 
@@ -96,6 +99,7 @@ def test_tokens_that_are_not_reproducible_are_not_compared_if_one_says_so() -> N
 @pytest.mark.parametrize(
     "capacity",
     [
+        attrs.evolve(SMALL, blocks=6, block_size=1, max_sequences=2),
         Capacity(blocks=6, block_size=1, max_sequences=2, tokens_per_step=2),
         Capacity(blocks=3, block_size=16, max_sequences=1, tokens_per_step=5),
         Capacity(blocks=500, block_size=2, max_sequences=100, tokens_per_step=900),
@@ -106,12 +110,13 @@ def test_any_capacity_will_do(capacity: Capacity) -> None:
 
 
 def test_a_capacity_of_one_is_checked_as_far_as_it_goes() -> None:
-    capacity = Capacity(blocks=1, block_size=1, max_sequences=1, tokens_per_step=1)
+    one = {"blocks": 1, "block_size": 1, "max_sequences": 1, "tokens_per_step": 1}
+    capacity = Capacity(**one, prefix_cache=True)
 
     report = check_backend(lambda: Good(capacity), provoke=provoke, examples=3)
 
     reasons = [each.partition(":")[0] for each in report.not_checked]
-    assert ["chunks", "batch", "preempted"] == reasons
+    assert ["chunks", "batch", "preempted", "shared"] == reasons
 
 
 # --- bad ones -------------------------------------------------------------------------

@@ -107,6 +107,23 @@ def test_what_was_not_checked_is_returned_and_printed(
     assert "not checked: failed" in str(report)
 
 
+def test_a_capacity_without_sharing_is_named_and_nothing_is_shared() -> None:
+    capacity = attrs.evolve(SMALL, prefix_cache=False)
+
+    report = check_backend(lambda: Good(capacity), provoke=provoke, examples=3)
+
+    assert ("shared: the capacity is without prefix_cache",) == report.not_checked
+    assert 0 == report.cached_tokens
+    assert "cached" not in str(report).splitlines()[0]
+
+
+def test_what_was_found_in_the_cache_is_counted() -> None:
+    report = check_backend(Good, provoke=provoke, examples=1)
+
+    assert report.cached_tokens > 100
+    assert f"preemptions, {report.cached_tokens} cached tokens)." in str(report)
+
+
 def test_nothing_is_printed_when_everything_was_checked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -160,7 +177,9 @@ def test_requests_that_end_with_their_first_token_are_enough(loop: str) -> None:
         Good, requests=asked, provoke=provoke, loops=[loop], examples=3
     )
 
-    assert ["preempted"] == [each.partition(":")[0] for each in report.not_checked]
+    assert ["preempted", "shared"] == [
+        each.partition(":")[0] for each in report.not_checked
+    ]
 
 
 def asking(length: int, sampling: object = None) -> st.SearchStrategy[Request]:

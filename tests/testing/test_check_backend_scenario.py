@@ -25,6 +25,13 @@ from tests.testing.bad_answers import (
     PopsSampling,
     ServesTheGone,
 )
+from tests.testing.bad_sharing import (
+    BeginsAtZero,
+    ClearsAllItGets,
+    ClearsWhatFailed,
+    CountsHolders,
+    SharesForEver,
+)
 from tests.testing.bad_states import (
     BySlot,
     CannotCloseInTheMiddle,
@@ -51,6 +58,7 @@ ANSWERS: list[type[Good]] = [
 STATES: list[type[Good]] = [
     *(BySlot, CannotCloseInTheMiddle, ClosesItself, EmptiesOnce, GrowsTwice, InOrder),
     *(KeepsHalf, Leaks, LosesPrefilling, Seeded, StaleTables, StartsAtZero, TooSmall),
+    *(BeginsAtZero, ClearsWhatFailed, CountsHolders, SharesForEver),
 ]
 
 
@@ -191,6 +199,35 @@ def test_a_run_may_end_later_than_it_is_written() -> None:
     assert check_backend(Good, scenario=text).steps > 2
 
 
+SHARING = """\
+# trial: shared
+kernel blocks=20 block_size=4 sequences=5 tokens=16 sharing=yes max_pinned_blocks=2
+submit tenant=a prompt=9 max_tokens=2
+run
+pin tenant=a prompt=9
+pin tenant=a prompt=9
+submit tenant=a prompt=9 max_tokens=2
+submit tenant=a prompt=9 max_tokens=2 adapter=french
+run
+unpin tenant=a prompt=9
+"""
+
+
+def test_a_run_by_hand_may_share_and_pin() -> None:
+    report = check_backend(Good, scenario=SHARING)
+
+    # The adapter has a cache of its own.
+    assert 8 == report.cached_tokens
+    assert owed.SHARED is broken(ClearsAllItGets, scenario=SHARING).obligation
+
+
+def test_a_run_that_shares_needs_a_backend_that_can() -> None:
+    unshared = attrs.evolve(SMALL, prefix_cache=False)
+
+    with pytest.raises(UsageError, match="a kernel that fits into the Capacity"):
+        check_backend(lambda: Good(unshared), scenario=SHARING)
+
+
 def test_sampling_is_not_in_a_run_and_that_is_said() -> None:
     asked = st.builds(
         Request,
@@ -272,7 +309,7 @@ REFUSED = {
     f"# trial: ful\n{KERNEL}\n": (
         "the trial of a scenario must be one of executed, repeated, closed, chunks, "
         "leave first, batch, drained, preempted, cancelled, full, reused, answered, "
-        "failed; got 'ful'. Did you mean 'full'?"
+        "failed, shared; got 'ful'. Did you mean 'full'?"
     ),
 }
 

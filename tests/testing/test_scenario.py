@@ -11,11 +11,15 @@ from fairq import (
     Admission,
     Capacity,
     Discipline,
+    Dlpm,
     Fcfs,
     InvariantError,
     Kernel,
     LinearCost,
+    Lpm,
+    Order,
     Policy,
+    PrefixCache,
     Request,
     StepId,
     TokenIds,
@@ -178,6 +182,23 @@ POLICIES = {
     " max_waiting=none max_waiting_per_tenant=1 max_failures=0": Policy(
         max_waiting=None, max_waiting_per_tenant=1, max_failures=0
     ),
+    " policy=lpm order=prefix": Policy(discipline=Lpm(), order=Order.PREFIX),
+    " policy=dlpm quantum=500 order=decode-heavy": Policy(
+        discipline=Dlpm(500), order=Order.DECODE_HEAVY
+    ),
+    " order=shortest commitment=99.5 patience=3": Policy(
+        order=Order.SHORTEST, commitment=99.5, patience=3
+    ),
+    " cost=1.0:2.0:0.25": Policy(cost=LinearCost(cached=0.25)),
+    " prefix_cache=off": Policy(prefix_cache=None),
+    " prefix_cache=everybody max_wait=0": Policy(
+        prefix_cache=PrefixCache(everybody=True, max_wait=0)
+    ),
+    " prefix_cache=a:one,big%20co:one max_pinned_blocks=4": Policy(
+        prefix_cache=PrefixCache(
+            groups={"a": "one", "big co": "one"}, max_pinned_blocks=4
+        )
+    ),
 }
 
 
@@ -199,6 +220,18 @@ def test_no_field_of_a_policy_is_forgotten() -> None:
         if getattr(policy, field.name) != getattr(Policy(), field.name)
     }
     assert {field.name for field in attrs.fields(Policy)} == written
+
+
+@pytest.mark.parametrize("sharing", [True, False])
+def test_whether_tables_share_blocks_can_be_written(*, sharing: bool) -> None:
+    capacity = Capacity(blocks=9, prefix_cache=sharing)
+    command = kernel_command(capacity, Policy())
+    assert sharing == ("sharing=yes" in command)
+    assert capacity == record(command).capacity
+
+
+def test_the_usual_cache_can_be_said_too() -> None:
+    assert Policy() == record("kernel prefix_cache=own max_wait=8").policy
 
 
 @pytest.mark.parametrize("figure", [0.1, 1e-5, 3, 3.0, 123456.789])
@@ -233,9 +266,7 @@ def test_a_discipline_of_ones_own_is_named_and_passed() -> None:
     assert "policy=newest" in text
     assert kernel.journal == record(text, disciplines=mine)
     check_scenario(text, disciplines=mine)
-    with pytest.raises(
-        UsageError, match="policy= to be one of vtc, fcfs; got 'newest'"
-    ):
+    with pytest.raises(UsageError, match="one of vtc, fcfs, lpm, dlpm; got 'newest'"):
         play(text)
 
 
@@ -306,7 +337,7 @@ def test_only_what_calls_have_made_can_be_recorded(text: str, got: str) -> None:
 
 # --- what cannot be read --------------------------------------------------------------
 
-COMMANDS = "kernel, submit, cancel, plan, commit, fail, step, run, status"
+COMMANDS = "kernel, submit, cancel, plan, commit, fail, step, run, status, pin, unpin"
 NAME = "a name, with %XX for characters that have a meaning here"
 BAD = {
     "sumbit": (
@@ -314,7 +345,7 @@ BAD = {
     ),
     "submit tenant": "expected arguments such as key=value; got 'tenant'",
     "submit tenent=a": (
-        "expected tenant, prompt, ids, max_tokens, count, now; "
+        "expected tenant, prompt, ids, max_tokens, adapter, count, now; "
         "got 'tenent'. Did you mean 'tenant'?"
     ),
     "run count=1": "expected no argument; got 'count'",
@@ -323,10 +354,27 @@ BAD = {
     "commit tokens=1": "expected tokens such as 0:17,1:9 for tokens=; got '1'",
     "commit stop=x": "expected integers such as 1,2,3 for stop=; got 'x'",
     "kernel weights=a": "expected weights such as a:1,b:2.5 for weights=; got 'a'",
-    "kernel cost=1": "expected two prices such as 1:2 for cost=; got '1'",
+    "kernel cost=1": "expected prices such as 1:2 or 1:2:0.1 for cost=; got '1'",
+    "kernel cost=1:2:3:4": (
+        "expected prices such as 1:2 or 1:2:0.1 for cost=; got '1:2:3:4'"
+    ),
+    "kernel sharing=maybe": "expected sharing= to be one of no, yes; got 'maybe'",
+    "kernel order=random": (
+        "expected order= to be one of fifo, prefix, shortest, decode-heavy; "
+        "got 'random'"
+    ),
+    "kernel commitment=much": ("expected a number or none for commitment=; got 'much'"),
+    "kernel patience=none": "expected an integer for patience=; got 'none'",
+    "kernel prefix_cache=on": (
+        "expected off, own, everybody, or groups as a:x,b:x for prefix_cache=; got 'on'"
+    ),
+    "pin prompt=1 ids=1": "expected either prompt= or ids=; got 'pin prompt=1 ids=1'",
+    "unpin now=1": "expected tenant, prompt, ids, adapter; got 'now'",
     "kernel slack=wide": "expected a number for slack=; got 'wide'",
     "kernel max_waiting=few": "expected an integer or none for max_waiting=; got 'few'",
-    "kernel policy=lifo": "expected policy= to be one of vtc, fcfs; got 'lifo'",
+    "kernel policy=lifo": (
+        "expected policy= to be one of vtc, fcfs, lpm, dlpm; got 'lifo'"
+    ),
     "kernel admission=no": (
         "expected admission= to be one of optimistic, reserve; got 'no'"
     ),

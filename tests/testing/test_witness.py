@@ -56,9 +56,11 @@ def test_a_witness_is_a_backend() -> None:
 def test_a_witness_is_a_good_backend_whose_tokens_depend_on_more_than_the_request() -> (
     None
 ):
-    make = partial(Witness, Capacity(blocks=20, block_size=4))
+    make = partial(Witness, Capacity(blocks=20, block_size=4, prefix_cache=True))
 
-    assert check_backend(make, deterministic=False, examples=3).preemptions > 0
+    report = check_backend(make, deterministic=False, examples=3)
+    assert report.preemptions > 0
+    assert report.cached_tokens > 0
     with pytest.raises(ObligationBroken, match="as it does alone"):
         check_backend(make, examples=3)
 

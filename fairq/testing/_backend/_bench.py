@@ -30,6 +30,7 @@ class Tally:
 
     steps: int = 0
     preemptions: int = 0
+    cached_tokens: int = 0
     notes: dict[str, None] = attrs.field(factory=dict)
     """What could not be checked, each once."""
 
@@ -95,6 +96,16 @@ class Bench:
     def long(self) -> list[Request]:
         """The requests, those that take the most steps first."""
         return sorted(self.requests, key=length_of, reverse=True)
+
+    @property
+    def longest(self) -> int:
+        """Prompt and output tokens of the longest."""
+        return max(map(length_of, self.requests))
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt."""
+        return max(len(request.prompt) for request in self.requests)
 
     def _blocks(self, positions: int) -> int:
         return -(-positions // self.capacity.block_size)

@@ -20,16 +20,20 @@ from fairq.testing._backend._examiner import Examiner
 from fairq.testing._backend._host import Host, host_of
 from fairq.testing._backend._rehearsal import rehearse
 from fairq.testing._backend._scenario import SITUATIONS, read_script
-from fairq.testing._backend._trials import TRIALS
+from fairq.testing._backend._sharing import shared
+from fairq.testing._backend._trials import TRIALS as USUAL
 from fairq.testing._obligations import Conformance, ObligationBroken
 
 __all__ = ["check_backend"]
 
+TRIALS: Final = (*USUAL, shared)
 EXAMPLES: Final = 25
 LONG: Final = 60
 """Lines of a run for which it is worth while to look for a shorter one."""
+GENERATED: Final = (owed.BATCHED, owed.FAILED, owed.SHARED)
+"""What is broken when a generated run goes wrong."""
 ONLY_SET: Final = (
-    *(each for each in SITUATIONS.values() if each not in (owed.BATCHED, owed.FAILED)),
+    *(each for each in SITUATIONS.values() if each not in GENERATED),
     owed.ENDS,
 )
 """What generated runs do not tell apart, or take too long to: each step that hangs
@@ -53,8 +57,9 @@ def check_backend(  # noqa: PLR0913  # each is one decision of the author
             check_backend(MyBackend)
 
     A real kernel drives fresh backends through set situations (chunks, batches, reuse
-    of slots and blocks, preemption, cancels, a full pool, a long run, failed steps),
-    then an engine does, then come generated runs. It is the same each time.
+    of slots and blocks, preemption, cancels, a full pool, a long run, failed steps, and
+    shared prefixes if the capacity has ``prefix_cache``), then an engine does, then
+    come generated runs. It is the same each time.
 
     Args:
         factory: Makes a fresh backend; its class, say. It is called about 150 times,
@@ -62,6 +67,8 @@ def check_backend(  # noqa: PLR0913  # each is one decision of the author
             more to find; of a large one only a part is used.
         requests: What the backend understands, as a Hypothesis strategy. By default
             prompts of up to two blocks and a bit, token ids 0..31, no ``sampling``.
+            Prompts are also cut, joined, and continued by what was said after them, so
+            that some begin alike; they keep within the lengths that were drawn.
         deterministic: Whether the tokens of a request are a function of the request. If
             not, say False; then what came is not compared, only its form.
         provoke: Makes the next step of a backend raise, and only that one. Called in
@@ -187,6 +194,7 @@ def _report(bench: Bench) -> Conformance:
         name=bench.who,
         steps=bench.tally.steps,
         preemptions=bench.tally.preemptions,
+        cached_tokens=bench.tally.cached_tokens,
         not_checked=tuple(bench.tally.notes),
     )
     report.tell()

@@ -15,11 +15,12 @@ from fairq.backend import Capacity
 from fairq.disciplines import Fcfs, Vtc
 from fairq.plan import StepPlan
 from fairq.policy import Admission, Policy
+from fairq.prefix_cache import PrefixCache
 from fairq.request import Request, RequestId
 from fairq.testing._backend import _obligations as owed
 from fairq.testing._backend._bench import Bench, Key, key_of, length_of
 from fairq.testing._backend._show import PATIENT, Show, one_token
-from fairq.testing._obligations import raised
+from fairq.testing._obligations import Obligation, raised
 from fairq.testing._search import quiet
 from fairq.testing._strategies import requests
 
@@ -27,6 +28,11 @@ MOST_SLOTS: Final = 6
 DRAWS: Final = 8
 SAMPLES: Final = 24
 """Different requests that the trials make do with."""
+CACHES: Final = (
+    *(None, PrefixCache(everybody=True), PrefixCache()),
+    PrefixCache(everybody=True, max_wait=0),
+)
+"""Who shares; the first is what others shrink to."""
 
 
 @attrs.frozen
@@ -36,6 +42,9 @@ class Visit:
     request: Request
     after: int
     cancelled_after: int | None
+    kin: int = 0
+    """Tokens that its prompt begins with as the request before it, with what that has
+    said so far, begins too; at most its whole prompt."""
 
 
 @attrs.frozen
@@ -53,13 +62,18 @@ class Crowd:
     """Which plans fail once, over and over; empty for none."""
 
 
-def visits(strategy: st.SearchStrategy[Request]) -> st.SearchStrategy[Visit]:
+def visits(
+    strategy: st.SearchStrategy[Request], capacity: Capacity
+) -> st.SearchStrategy[Visit]:
     """Visits of such requests."""
+    size = capacity.block_size
+    alike = st.integers(size, 2 * size + 2)
     return st.builds(
         Visit,
         request=strategy,
         after=st.sampled_from([0, 0, 1, 3]),
         cancelled_after=st.one_of(st.none(), st.none(), st.integers(0, 8)),
+        kin=st.one_of(st.just(0), alike) if capacity.prefix_cache else st.just(0),
     )
 
 
@@ -76,6 +90,7 @@ def policies(capacity: Capacity) -> st.SearchStrategy[Policy]:
         token_budget=st.one_of(st.none(), budgets),
         admission=st.sampled_from([Admission.OPTIMISTIC, *Admission]),
         discipline=st.sampled_from([Vtc(), Vtc(slack=64.0), Fcfs()]),
+        prefix_cache=st.sampled_from(CACHES if capacity.prefix_cache else CACHES[:1]),
         max_failures=st.just(PATIENT),
     )
 
@@ -88,7 +103,9 @@ def crowds(bench: Bench, asked: st.SearchStrategy[Request]) -> st.SearchStrategy
     )
     return st.builds(
         Crowd,
-        visits=st.lists(visits(fits), min_size=2, max_size=10).map(tuple),
+        visits=st.lists(visits(fits, bench.capacity), min_size=2, max_size=10).map(
+            tuple
+        ),
         policy=policies(bench.capacity),
         spare=st.integers(0, 4),
         modest=st.sampled_from([True, True, False]),
@@ -103,6 +120,7 @@ class Play:
     def __init__(self, crowd: Crowd, show: Show) -> None:
         self._crowd = crowd
         self._show = show
+        self._before: RequestId | None = None
         self._cancels: dict[int, list[RequestId]] = {}
         self._steps = 0
 
@@ -113,12 +131,22 @@ class Play:
         for visit in self._crowd.visits:
             for _ in range(visit.after):
                 self._step()
-            (id_,) = self._show.submit(visit.request)
+            id_ = self._submit(visit)
             if visit.cancelled_after is not None:
                 due = self._steps + visit.cancelled_after
                 self._cancels.setdefault(due, []).append(id_)
         while self._step():
             pass
+
+    def _submit(self, visit: Visit) -> RequestId:
+        request, before = visit.request, self._before
+        if before is not None and visit.kin:
+            said = (*self._show.requests[before].prompt, *self._show.tokens[before])
+            alike = said[: min(visit.kin, len(request.prompt))]
+            prompt = (*alike, *request.prompt[len(alike) :])
+            request = attrs.evolve(request, prompt=prompt)
+        (self._before,) = ids = self._show.submit(request)
+        return ids[0]
 
     def _step(self) -> bool:
         plan = self._show.plan()
@@ -139,6 +167,13 @@ class Play:
         return faults[plan.step_id % len(faults)]
 
 
+def _blame(crowd: Crowd) -> Obligation:
+    """What is broken when it goes wrong; what need not be there was shrunk away."""
+    if any(crowd.faults):
+        return owed.FAILED
+    return owed.BATCHED if crowd.policy.prefix_cache is None else owed.SHARED
+
+
 def crowded(bench: Bench, asked: st.SearchStrategy[Request], examples: int) -> None:
     """Generated runs; the smallest that goes wrong is raised."""
 
@@ -147,9 +182,12 @@ def crowded(bench: Bench, asked: st.SearchStrategy[Request], examples: int) -> N
     def run(crowd: Crowd) -> None:
         room = bench.room(each.request for each in crowd.visits)
         capacity = bench.limited(room + crowd.spare)
-        blame = owed.FAILED if any(crowd.faults) else owed.BATCHED
         with Show(
-            bench, blame, crowd.policy, capacity=capacity, mirrored=crowd.mirrored
+            bench,
+            _blame(crowd),
+            crowd.policy,
+            capacity=capacity,
+            mirrored=crowd.mirrored,
         ) as show:
             Play(crowd, show).run()
             show.check()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import attrs
 
 from fairq.backend import Capacity
-from fairq.plan import BlockId, DecodeSet, Enter, StepPlan
+from fairq.plan import BlockId, DecodeSet, Enter, SharedPrefix, StepPlan
 from fairq.request import RequestId
 
 Rename = Callable[[int], int]
@@ -69,16 +69,23 @@ def _renamed(plan: StepPlan, names: Names, decodes: DecodeSet) -> StepPlan:
 
     grow: list[tuple[RequestId, BlockId]]
     grow = [(id_, BlockId(names.block(block))) for id_, block in plan.grow]
-    enter = tuple(map(entered, plan.enter))
-    return attrs.evolve(plan, grow=tuple(grow), enter=enter, decodes=decodes)
+    shared = (SharedPrefix(blocks(run.blocks), run.members) for run in plan.shared)
+    return attrs.evolve(
+        plan,
+        grow=tuple(grow),
+        enter=tuple(map(entered, plan.enter)),
+        decodes=decodes,
+        shared=tuple(shared),
+    )
 
 
 def _told(plan: StepPlan) -> dict[str, str]:
     """All that a plan says, field by field."""
     slots = [(id_, plan.decodes.slot(id_)) for id_ in plan.decodes]
-    told = {name: repr(getattr(plan, name)) for name in ("step_id", "leave", "grow")}
+    plain = ("step_id", "leave", "grow", "chunks", "shared")
+    told = {name: repr(getattr(plan, name)) for name in plain}
     told["enter"] = repr([(enter, enter.tokens.raw) for enter in plan.enter])
-    return told | {"chunks": repr(plan.chunks), "decodes": repr(slots)}
+    return told | {"decodes": repr(slots)}
 
 
 def _difference(before: dict[str, str], now: dict[str, str]) -> tuple[str, str]:

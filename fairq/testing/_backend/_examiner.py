@@ -8,13 +8,13 @@ from typing import NoReturn
 import attrs
 
 from fairq.backend import Backend, Capacity
-from fairq.plan import StepPlan, StepResult
+from fairq.plan import Enter, StepPlan, StepResult
 from fairq.request import RequestId
 from fairq.testing._backend import _obligations as owed
 from fairq.testing._backend._answer import AnswerCheck
 from fairq.testing._backend._deal import Deal, Names
 from fairq.testing._backend._host import Host, Overdue
-from fairq.testing._obligations import Obligation, raised
+from fairq.testing._obligations import Obligation, raised, some
 
 
 @attrs.frozen
@@ -181,18 +181,21 @@ def _shown(said: Said) -> str:
 
 def _changes(plan: StepPlan) -> str:
     """What a plan asks for, in a few words."""
-    enter = [
-        f"{each.request_id} in slot {each.slot} with blocks {list(each.blocks)}"
-        for each in plan.enter
-    ]
     parts: dict[str, list[object]] = {
         "leave": list(plan.leave),
         "grow": [f"{id_} by {block}" for id_, block in plan.grow],
-        "enter": [*enter],
+        "enter": [_entering(enter) for enter in plan.enter],
         "chunks": [f"{c.request_id}: {c.start} + {c.length}" for c in plan.chunks],
         "decodes": list(plan.decodes),
+        "shared": [f"{list(run.blocks)} by {some(run.members)}" for run in plan.shared],
     }
     said = [
         f"{name} {'; '.join(map(str, each))}" for name, each in parts.items() if each
     ]
     return ", ".join(said)
+
+
+def _entering(enter: Enter) -> str:
+    where = f"in slot {enter.slot} with blocks {list(enter.blocks)}"
+    cached = f" and {enter.cached} tokens cached" if enter.cached else ""
+    return f"{enter.request_id} {where}{cached}"

@@ -131,7 +131,16 @@ FAILED: Final = Obligation(
     "failed",
     "a step that raises leaves the backend as it was before the plan",
     "First check and compute, then change what you keep: the kernel repeats leave, "
-    "grow and enter in its next plan.",
+    "grow and enter in its next plan. Blocks that the plan claimed may hold anything "
+    "then; all others must hold what they did.",
+)
+SHARED: Final = Obligation(
+    "shared",
+    "a request gets the same tokens when a prefix of it is cached",
+    "The first Enter.cached positions are computed: read them through the table, and "
+    "begin at Chunk.start. What a full block holds must outlive the sequences that "
+    "had it, until grow names the block, or an enter beyond its cached part; clear "
+    "and write only these.",
 )
 PROVOKED: Final = Obligation(
     "provoked",
@@ -165,6 +174,7 @@ REPEATED: Final = Obligation(
 ALL: Final = (
     *(SHAPE, CAPACITY, RESULT, STEP_ID, TOKENS, GONE, TOKEN_IDS, STOPPED, ELAPSED),
     *(KEPT, PLAN, EXECUTED, ENDS, CHUNKED, BATCHED, LEAVE_FIRST, PREEMPTED, CANCELLED),
-    *(FULL, DRAINED, REUSED, FAILED, PROVOKED, ANSWERED, CLOSED, SERVED, REPEATED),
+    *(FULL, DRAINED, REUSED, FAILED, SHARED, PROVOKED, ANSWERED, CLOSED, SERVED),
+    REPEATED,
 )
 """In the order in which the guide explains them."""

@@ -14,7 +14,16 @@ from fairq.testing._backend._arguments import WHO
 from fairq.testing._backend._bench import Bench
 from fairq.testing._backend._scenario import Script
 from fairq.testing._backend._show import Show, refused
-from fairq.testing._transcript._calls import Cancel, Commit, Fail, Noted, Plan, Submit
+from fairq.testing._transcript._calls import (
+    Cancel,
+    Commit,
+    Fail,
+    Noted,
+    Pin,
+    Plan,
+    Submit,
+    Unpin,
+)
 from fairq.testing._transcript._commands import answers
 
 
@@ -45,6 +54,9 @@ class Rehearsal:
             self._submit(call)
         elif isinstance(call, Cancel):
             self._show.cancel(call.request_id)
+        elif isinstance(call, Pin | Unpin):
+            with suppress(UsageError):  # other tokens, and less may be there to pin
+                call.perform(self._show.kernel)
         elif isinstance(call, Plan):
             if self._plan is None:
                 self._plan = self._show.plan()
@@ -61,7 +73,10 @@ class Rehearsal:
 
     def _submit(self, call: Submit) -> None:
         request = Request(
-            tenant=call.tenant, prompt=call.prompt, max_tokens=call.max_tokens
+            tenant=call.tenant,
+            prompt=call.prompt,
+            max_tokens=call.max_tokens,
+            adapter=call.adapter,
         )
         with suppress(RequestRejected):  # as it may be written
             self._show.submit(request)

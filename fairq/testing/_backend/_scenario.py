@@ -28,7 +28,7 @@ SITUATIONS: Final = {
     for each in (
         *(owed.EXECUTED, owed.REPEATED, owed.CLOSED, owed.CHUNKED, owed.LEAVE_FIRST),
         *(owed.BATCHED, owed.DRAINED, owed.PREEMPTED, owed.CANCELLED, owed.FULL),
-        *(owed.REUSED, owed.ANSWERED, owed.FAILED),
+        *(owed.REUSED, owed.ANSWERED, owed.FAILED, owed.SHARED),
     )
 }
 """By name, what is broken if the backend raises, or says other tokens than alone."""
@@ -75,6 +75,7 @@ class Script:
             and told.blocks <= capacity.blocks
             and told.max_sequences <= capacity.max_sequences
             and told.tokens_per_step <= capacity.tokens_per_step
+            and told.prefix_cache <= capacity.prefix_cache
         )
         if not enough:
             expected = f"a kernel that fits into the {capacity} of {who}"

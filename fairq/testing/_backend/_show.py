@@ -24,7 +24,8 @@ from fairq.testing._witness import sampled
 
 PATIENT: Final = 10**6
 """Failed steps in a row that no run reaches."""
-EASY: Final = Policy(max_failures=PATIENT)
+EASY: Final = Policy(max_failures=PATIENT, prefix_cache=None)
+"""Without sharing, so that what goes wrong is not two things at once."""
 
 
 class Show:
@@ -70,7 +71,9 @@ class Show:
         trace: TracebackType | None,
     ) -> None:
         self._bench.tally.steps += self.examiner.steps
-        self._bench.tally.preemptions += self.kernel.snapshot().preemptions
+        seen = self.kernel.snapshot()
+        self._bench.tally.preemptions += seen.preemptions
+        self._bench.tally.cached_tokens += seen.cached_tokens
         if isinstance(error, ObligationBroken) and not hasattr(error, "__notes__"):
             # A run alone goes wrong inside of another, and is the shorter story.
             again, heading = self._bench.again, self._heading()
@@ -227,9 +230,11 @@ def one_token(request: Request) -> Request:
     return attrs.evolve(request, max_tokens=1)
 
 
-def preemptions(capacity: Capacity, crowd: Iterable[Request]) -> int:
+def preemptions(
+    capacity: Capacity, crowd: Iterable[Request], policy: Policy = EASY
+) -> int:
     """How often a kernel preempts somebody of a crowd, if nobody stops early."""
-    kernel = Kernel(capacity, EASY)
+    kernel = Kernel(capacity, policy)
     first, *_ = crowd = tuple(crowd)
     for requests in ([one_token(first)], crowd):
         for request in requests:

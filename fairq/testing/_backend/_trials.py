@@ -4,7 +4,7 @@ Each sets up one situation, so that what fails says what is wrong. What they do 
 think of is left to the generated runs of ``_crowds``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice, product
 from typing import Final
 
@@ -17,7 +17,6 @@ from fairq.testing._backend import _obligations as owed
 from fairq.testing._backend._bench import Bench
 from fairq.testing._backend._show import (
     EASY,
-    PATIENT,
     Show,
     alone_on,
     one_token,
@@ -25,7 +24,7 @@ from fairq.testing._backend._show import (
     refused,
 )
 
-RESERVE: Final = Policy(admission=Admission.RESERVE, max_failures=PATIENT)
+RESERVE: Final = attrs.evolve(EASY, admission=Admission.RESERVE)
 MANY_SLOTS: Final = 64
 """Most slots that are filled at once."""
 LARGE_POOL: Final = 64
@@ -82,7 +81,7 @@ def batched(bench: Bench) -> None:
 
 def leave_first(bench: Bench) -> None:
     """One slot and few blocks, so that each enters where another leaves."""
-    policy = Policy(max_sequences=1, max_failures=PATIENT)
+    policy = attrs.evolve(EASY, max_sequences=1)
     crowd = bench.requests[:6]
     with Show(
         bench, owed.LEAVE_FIRST, policy, capacity=bench.limited(bench.room(crowd))
@@ -159,7 +158,7 @@ def drained(bench: Bench) -> None:
 def reused(bench: Bench) -> None:
     """Many requests through a small pool."""
     crowd = bench.short()[: max(4, len(bench.requests) // 2)]
-    policy = Policy(max_sequences=min(3, bench.capacity.max_sequences))
+    policy = attrs.evolve(EASY, max_sequences=min(3, bench.capacity.max_sequences))
     for count in LONG_RUNS:
         capacity = bench.limited(2 * bench.room(crowd))
         with Show(bench, owed.REUSED, policy, capacity=capacity) as show:
@@ -191,10 +190,14 @@ def failed(bench: Bench) -> None:
     if bench.provoke is None:
         bench.note("failed: no step was made to fail; pass provoke")
         return
-    crowd = bench.long()[:4]
+    fail_each(bench, bench.long()[:4], EASY)
+
+
+def fail_each(bench: Bench, crowd: Sequence[Request], policy: Policy) -> None:
+    """Let each step fail once; with cancels in between, and without."""
     capacity = bench.limited(2 * bench.room(crowd))
     for cancels in (False, True):
-        with Show(bench, owed.FAILED, capacity=capacity) as show:
+        with Show(bench, owed.FAILED, policy, capacity=capacity) as show:
             ids = show.submit(*crowd, *crowd[:2])
             while (plan := show.plan()) is not None:
                 show.fail(plan)

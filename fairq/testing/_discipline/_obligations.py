@@ -48,8 +48,9 @@ FALLS: Final = Obligation(
 )
 GATE: Final = Obligation(
     "gate",
-    "with a slack the turn is the counter",
-    "Return tenant.counter, or give up the gate with slack = None: the bound is about "
+    "with a slack the turn is the counter, or the counter in steps within the slack",
+    "Return tenant.counter, or tenant.counter // step with width = 0 and a step of at "
+    "most SCALE * slack; or give up the gate with slack = None: the bound is about "
     "counters.",
 )
 LIFT: Final = Obligation(

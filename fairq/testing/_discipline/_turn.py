@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairq._validators import is_finite, is_integer
-from fairq.disciplines import Discipline
+from fairq.cost import SCALE
+from fairq.disciplines import Discipline, width
 from fairq.errors import UsageError
 from fairq.policy import Policy
 from fairq.testing._discipline import _obligations as owed
@@ -108,15 +109,34 @@ class Asker:
                 expected = f"at least {before} for {later}, as for {view}"
                 owed.FALLS.broken(self.who, expected, after)
 
-    def check_gate(self, view: View) -> None:
+    def check_gate(self, one: View, other: View) -> None:
         """See that a gate is one on the counter.
 
         Raises:
             ObligationBroken: it is not.
         """
-        if self.discipline.slack is not None and self.turn(view) != view.counter:
-            expected = f"{view.counter} for {view}"
-            owed.GATE.broken(self.who, expected, self.turn(view))
+        slack = self.discipline.slack
+        if slack is None:
+            return
+        for low, high in ((one, other), (other, one)):
+            if low.counter <= high.counter:
+                self._check_order(low, high)
+        beyond = one.counter + round(SCALE * slack) + 1
+        self._check_beyond(one, attrs.evolve(other, counter=beyond))
+
+    def _check_order(self, low: View, high: View) -> None:
+        first, last = self.turn(low), self.turn(high)
+        if first > last:
+            expected = f"at most {last} for {low}, as for {high}"
+            owed.GATE.broken(self.who, expected, first)
+
+    def _check_beyond(self, low: View, high: View) -> None:
+        """Who is more than the slack above another is not let past it."""
+        inside = self.turn(low) + (width(self.discipline) or 0)
+        turn = self.turn(high)
+        if turn <= inside:
+            expected = f"more than {inside} for {high}, because of {low}"
+            owed.GATE.broken(self.who, expected, turn)
 
 
 def check_turns(who: str, factory: Callable[[], Discipline], examples: int) -> None:
@@ -132,7 +152,7 @@ def check_turns(who: str, factory: Callable[[], Discipline], examples: int) -> N
         one, other = Asker(who, factory()), Asker(who, factory())
         _check_pure(who, one, other, asked)
         for view in asked:
-            one.check_gate(view)
+            one.check_gate(view, more)
             one.check_rises(view, more)
         _check_fields(who, one.discipline)
 

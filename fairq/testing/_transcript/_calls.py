@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from operator import index
+from typing import TypeVar
 
 import attrs
 
-from fairq._validators import is_integer
+from fairq._validators import is_integer, is_text
 from fairq.errors import RequestRejected, UsageError
 from fairq.events import Events
 from fairq.kernel import Idle, Kernel
@@ -26,21 +27,22 @@ class Submit:
     prompt: TokenIds
     max_tokens: int
     now_ns: int = 0
+    adapter: str | None = None
 
     def perform(self, kernel: Kernel) -> RequestId:
         """Make the call."""
         request = Request(
-            tenant=self.tenant, prompt=self.prompt, max_tokens=self.max_tokens
+            tenant=self.tenant,
+            prompt=self.prompt,
+            max_tokens=self.max_tokens,
+            adapter=self.adapter,
         )
         return kernel.submit(request, self.now_ns)
 
     def __str__(self) -> str:
-        length = len(self.prompt)
-        plain = self.prompt == TokenIds(range(1, length + 1))
-        prompt = f"prompt={length}" if plain else f"ids={ids(self.prompt)}"
         return (
-            f"submit tenant={spelled(self.tenant)} {prompt} "
-            f"max_tokens={self.max_tokens}{_at(self.now_ns)}"
+            f"submit tenant={spelled(self.tenant)} {_text(self.prompt)} "
+            f"max_tokens={self.max_tokens}{_with(self.adapter)}{_at(self.now_ns)}"
         )
 
 
@@ -108,7 +110,40 @@ class Fail:
         return f"fail step={self.step_id}"
 
 
-Call = Submit | Cancel | Plan | Commit | Fail
+@attrs.frozen
+class Pin:
+    """A call of ``pin``."""
+
+    tenant: str
+    tokens: TokenIds
+    adapter: str | None = None
+
+    def perform(self, kernel: Kernel) -> "Pinned":
+        """Make the call."""
+        return Pinned(kernel.pin(self.tenant, self.tokens, adapter=self.adapter))
+
+    def __str__(self) -> str:
+        return f"pin {_prefix(self)}"
+
+
+@attrs.frozen
+class Unpin:
+    """A call of ``unpin``."""
+
+    tenant: str
+    tokens: TokenIds
+    adapter: str | None = None
+
+    def perform(self, kernel: Kernel) -> "Pinned":
+        """Make the call."""
+        kernel.unpin(self.tenant, self.tokens, adapter=self.adapter)
+        return Pinned(None)
+
+    def __str__(self) -> str:
+        return f"unpin {_prefix(self)}"
+
+
+Call = Submit | Cancel | Plan | Commit | Fail | Pin | Unpin
 """One call; its text is the command that makes it in a scenario."""
 
 
@@ -116,11 +151,45 @@ def _at(now_ns: int) -> str:
     return f" now={now_ns}" if now_ns else ""
 
 
+def _text(prompt: TokenIds) -> str:
+    """A prompt as an argument: its length, when it is 1, 2, 3, ..."""
+    length = len(prompt)
+    plain = prompt == TokenIds(range(1, length + 1))
+    return f"prompt={length}" if plain else f"ids={ids(prompt)}"
+
+
+def _with(adapter: str | None) -> str:
+    return "" if adapter is None else f" adapter={spelled(adapter)}"
+
+
+def _prefix(pin: Pin | Unpin) -> str:
+    return f"tenant={spelled(pin.tenant)} {_text(pin.tokens)}{_with(pin.adapter)}"
+
+
 def submission(request: object, now_ns: object) -> Submit | None:
     """The call with these arguments; None when they have types no kernel takes."""
     if not isinstance(request, Request) or not is_integer(now_ns):
         return None
-    return Submit(request.tenant, request.prompt, request.max_tokens, index(now_ns))  # type: ignore[arg-type]  # is_integer proves it, but cannot tell mypy for object
+    return Submit(
+        request.tenant,
+        request.prompt,
+        request.max_tokens,
+        index(now_ns),  # type: ignore[arg-type]  # is_integer proves it, but cannot tell mypy for object
+        request.adapter,
+    )
+
+
+T = TypeVar("T", Pin, Unpin)
+
+
+def pinning(kind: type[T], tenant: object, tokens: object, adapter: object) -> T | None:
+    """The call with these arguments; None when they have types no kernel takes."""
+    if not is_text(tenant) or not (adapter is None or is_text(adapter)):
+        return None
+    try:
+        return kind(tenant, TokenIds(tokens), adapter)  # type: ignore[arg-type]  # is_text proves it; TokenIds refuses what is none
+    except UsageError:
+        return None
 
 
 def answer(result: object) -> Commit | None:
@@ -183,9 +252,20 @@ class Raised:
         return f"raised {self.error}: {self.message}"
 
 
-Answer = RequestId | Events | StepPlan | Idle
-"""What a call returns."""
-Outcome = RequestId | Events | StepPlan | Idle | Raised
+@attrs.frozen
+class Pinned:
+    """A prefix was pinned, or is not any more."""
+
+    tokens: int | None
+    """How much of it; None when it was unpinned."""
+
+    def __str__(self) -> str:
+        return "unpinned" if self.tokens is None else f"pinned {self.tokens} tokens"
+
+
+Answer = RequestId | Events | StepPlan | Idle | Pinned
+"""What a call returns, or stands for it."""
+Outcome = RequestId | Events | StepPlan | Idle | Pinned | Raised
 """What came of a call."""
 
 
@@ -218,7 +298,8 @@ def told(outcome: Outcome) -> list[str]:
         return list(happened(outcome))
     if isinstance(outcome, Idle):
         return [idle(outcome)]
-    return [str(outcome) if isinstance(outcome, Raised) else f"request {outcome}"]
+    said = isinstance(outcome, Raised | Pinned)
+    return [str(outcome) if said else f"request {outcome}"]
 
 
 def exact(outcome: Outcome) -> object:
@@ -227,7 +308,7 @@ def exact(outcome: Outcome) -> object:
         slots = [(id_, outcome.decodes.slot(id_)) for id_ in outcome.decodes]
         return attrs.evolve(outcome, decodes=DecodeSet({})), slots
     if isinstance(outcome, Events):
-        return list(outcome.tokens.items()), outcome.finished, outcome.preempted
+        return list(outcome.tokens.items()), attrs.evolve(outcome, tokens={})
     return type(outcome), outcome
 
 

@@ -4,7 +4,7 @@ A ``RecordingKernel`` stands where a ``Kernel`` does. Its journal is a frozen va
 can be pickled, replayed on a fresh kernel, and written down as a scenario.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import attrs
@@ -25,15 +25,20 @@ from fairq.testing._transcript._calls import (
     Fail,
     Noted,
     Outcome,
+    Pin,
+    Pinned,
     Plan,
     Raised,
+    Unpin,
     answer,
     kept,
+    pinning,
     submission,
     told,
 )
 from fairq.testing._transcript._commands import answering, answers, commands, shortened
 from fairq.testing._transcript._setting import kernel_command
+from fairq.tokens import TokenIds
 
 T = TypeVar("T", bound=Answer)
 
@@ -154,6 +159,30 @@ class RecordingKernel(Kernel):
         """As ``Kernel.fail``, noted."""
         call = Fail(step_id) if is_integer(step_id) else None
         return self._noted(call, lambda: Kernel.fail(self, step_id))
+
+    def pin(
+        self, tenant: str, tokens: Iterable[int], *, adapter: str | None = None
+    ) -> int:
+        """As ``Kernel.pin``, noted."""
+        tokens = TokenIds(tokens)
+        call = pinning(Pin, tenant, tokens, adapter)
+        made = self._noted(
+            call, lambda: Pinned(Kernel.pin(self, tenant, tokens, adapter=adapter))
+        )
+        return made.tokens or 0
+
+    def unpin(
+        self, tenant: str, tokens: Iterable[int], *, adapter: str | None = None
+    ) -> None:
+        """As ``Kernel.unpin``, noted."""
+        tokens = TokenIds(tokens)
+        call = pinning(Unpin, tenant, tokens, adapter)
+
+        def unpinned() -> Pinned:
+            Kernel.unpin(self, tenant, tokens, adapter=adapter)
+            return Pinned(None)
+
+        self._noted(call, unpinned)
 
     def _noted(self, call: Call | None, make: Callable[[], T]) -> T:
         try:

@@ -11,12 +11,18 @@ Lines with ``#`` are for the reader. Several commands may share one block. Every
 command is followed by ``Kernel.check``; a step is also executed by a ``Witness``, which
 checks what it is told. The commands, with what they take when an argument is left out:
 
-    kernel blocks=64 block_size=4 sequences=8 tokens=64       (the capacity)
-           policy=vtc slack=0 admission=optimistic weights=a:1,b:3 cost=1:2
+    kernel blocks=64 block_size=4 sequences=8 tokens=64 sharing=no  (the capacity)
+           policy=vtc slack=0 admission=optimistic weights=a:1,b:3 cost=1:2:0
+           (policy=dlpm has quantum=0, not slack; the third price is of cached tokens)
+           order=fifo patience=64 commitment=none
+           prefix_cache=own max_wait=8 max_pinned_blocks=0
+           (prefix_cache= is own, off, everybody, or groups such as a:team,b:team; it
+           matters with sharing=yes, which is Capacity.prefix_cache)
            token_budget=none max_sequences=none max_waiting=100000
            max_waiting_per_tenant=10000 max_failures=3 margin=0
-    submit tenant=a prompt=4 max_tokens=4 count=1 now=0
-           (prompt=4 is the token ids 1,2,3,4; ids=7,7,9 says them)
+    submit tenant=a prompt=4 max_tokens=4 adapter=lora count=1 now=0
+           (prompt=4 is the token ids 1,2,3,4; ids=7,7,9 says them; no adapter when
+           left out)
     cancel id=0
     plan   now=0
     commit tokens=0:17,1:9 stop=0,1 step=5
@@ -25,6 +31,8 @@ checks what it is told. The commands, with what they take when an argument is le
     step   count=1         (plan and commit)
     run                    (steps until nothing is left; prints a summary)
     status
+    pin    tenant=a prompt=4 adapter=lora    (or ids=; so for unpin)
+    unpin  tenant=a prompt=4 adapter=lora
 
 In names, %XX stands for a character that has a meaning here: ``tenant=big%20co``.
 ``margin=0`` lets an optimistic kernel expect no growth, as after many short outputs.

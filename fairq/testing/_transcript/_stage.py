@@ -10,9 +10,14 @@ from fairq.kernel import Idle, Kernel
 from fairq.plan import StepId, StepPlan, StepResult
 from fairq.request import Request, RequestId
 from fairq.testing._receipts import Receipts
-from fairq.testing._transcript._calls import Raised
+from fairq.testing._transcript._calls import Pin, Raised, Unpin
 from fairq.testing._transcript._journal import RecordingKernel
-from fairq.testing._transcript._setting import POLICY, SIZES, capacity_of, policy_of
+from fairq.testing._transcript._setting import (
+    CAPACITY,
+    POLICY,
+    capacity_of,
+    policy_of,
+)
 from fairq.testing._transcript._syntax import Arguments, BadLine, Line, read_command
 from fairq.testing._transcript._words import described, happened, idle, ids, standing
 from fairq.testing._witness import Witness, frozen
@@ -22,8 +27,8 @@ MOST_STEPS: Final = 10_000
 """Steps after which ``run`` gives up."""
 
 COMMANDS: Final = {
-    "kernel": (*SIZES, *POLICY, "margin"),
-    "submit": ("tenant", "prompt", "ids", "max_tokens", "count", "now"),
+    "kernel": (*CAPACITY, *POLICY, "margin"),
+    "submit": ("tenant", "prompt", "ids", "max_tokens", "adapter", "count", "now"),
     "cancel": ("id",),
     "plan": ("now",),
     "commit": ("tokens", "stop", "step"),
@@ -31,6 +36,8 @@ COMMANDS: Final = {
     "step": ("count",),
     "run": (),
     "status": (),
+    "pin": ("tenant", "prompt", "ids", "adapter"),
+    "unpin": ("tenant", "prompt", "ids", "adapter"),
 }
 """By command, the arguments it may have."""
 
@@ -95,11 +102,7 @@ class Stage:
     # --- requests -------------------------------------------------------------------
 
     def _do_submit(self, arguments: Arguments) -> Iterator[str]:
-        if arguments.given("ids") and arguments.given("prompt"):
-            arguments.line.refuse("either prompt= or ids=", arguments.line.text)
-        prompt = arguments.integers("ids")
-        if not arguments.given("ids"):
-            prompt = tuple(range(1, arguments.integer("prompt", 4) + 1))
+        prompt = _prompt(arguments)
         now = arguments.integer("now", 0)
         max_tokens = arguments.integer("max_tokens", 4)
         for _ in range(arguments.count("count")):
@@ -107,6 +110,7 @@ class Stage:
                 tenant=arguments.name("tenant", "a"),
                 prompt=TokenIds(prompt),
                 max_tokens=max_tokens,
+                adapter=_adapter(arguments),
             )
             yield f"request {self.kernel.submit(request, now)}"
             self.kernel.check()
@@ -114,6 +118,20 @@ class Stage:
     def _do_cancel(self, arguments: Arguments) -> Iterator[str]:
         request_id = RequestId(arguments.needed("id"))
         yield from self._told(self.kernel.cancel(request_id))
+
+    def _do_pin(self, arguments: Arguments) -> Iterator[str]:
+        yield from self._pinned(Pin, arguments)
+
+    def _do_unpin(self, arguments: Arguments) -> Iterator[str]:
+        yield from self._pinned(Unpin, arguments)
+
+    def _pinned(
+        self, kind: type[Pin] | type[Unpin], arguments: Arguments
+    ) -> Iterator[str]:
+        tenant = arguments.name("tenant", "a")
+        call = kind(tenant, TokenIds(_prompt(arguments)), _adapter(arguments))
+        yield str(call.perform(self.kernel))
+        self.kernel.check()
 
     # --- steps ----------------------------------------------------------------------
 
@@ -174,13 +192,28 @@ class Stage:
         yield f"{steps} steps, {len(self._receipts.finished)} finished"
         yield f"began in the order {ids(self._began)}"
         yield f"preempted {ids(self._receipts.preempted)}"
-        recomputed = self.kernel.snapshot().recomputed_tokens
-        yield f"recomputed {recomputed} positions"
+        after = self.kernel.snapshot()
+        yield f"recomputed {after.recomputed_tokens} positions"
+        if after.cached_tokens:
+            yield f"found {after.cached_tokens} positions"
 
     def _told(self, events: Events) -> Iterator[str]:
         self.kernel.check()
         self._receipts.note(events)
         yield from happened(events)
+
+
+def _prompt(arguments: Arguments) -> tuple[int, ...]:
+    """Token ids: those that are said, or 1, 2, 3, ..."""
+    if arguments.given("ids") and arguments.given("prompt"):
+        arguments.line.refuse("either prompt= or ids=", arguments.line.text)
+    if arguments.given("ids"):
+        return arguments.integers("ids")
+    return tuple(range(1, arguments.integer("prompt", 4) + 1))
+
+
+def _adapter(arguments: Arguments) -> str | None:
+    return arguments.name("adapter", "") if arguments.given("adapter") else None
 
 
 def mislead(kernel: Kernel, arguments: Arguments) -> None:

@@ -14,6 +14,8 @@ from fairq.errors import UsageError
 from fairq.testing._transcript._words import unspelled
 
 LINE: Final = "----"
+PRICES: Final = (2, 3)
+"""How many prices there may be: of prompt, output, and cached tokens."""
 T = TypeVar("T")
 
 
@@ -113,6 +115,10 @@ class Arguments:
         what = "a name, with %XX for characters that have a meaning here,"
         return self._read(name, usual, unspelled, what)
 
+    def text(self, name: str, usual: str) -> str:
+        """As it stands."""
+        return self.values.get(name, usual)
+
     def choice(self, name: str, known: Collection[str], usual: str) -> str:
         """One of some names."""
         value = self.name(name, usual)
@@ -132,9 +138,19 @@ class Arguments:
         """A weight for each of some tenants."""
         return self._read(name, {}, _weights, "weights such as a:1,b:2.5")
 
-    def price(self, name: str, usual: tuple[float, float]) -> tuple[float, float]:
-        """Prices of prompt and output tokens."""
-        return self._read(name, usual, _price, "two prices such as 1:2")
+    def groups(self, name: str) -> Mapping[str, str]:
+        """A group for each of some tenants."""
+        return self._read(
+            name, {}, _groups, "off, own, everybody, or groups as a:x,b:x"
+        )
+
+    def prices(self, name: str, usual: tuple[float, ...]) -> tuple[float, ...]:
+        """Prices of prompt and output tokens, and perhaps of cached ones."""
+        return self._read(name, usual, _prices, "prices such as 1:2 or 1:2:0.1")
+
+    def service(self, name: str, usual: float | None) -> float | None:
+        """An amount of service, or none."""
+        return self._read(name, usual, _service, "a number or none")
 
 
 def read_command(
@@ -212,6 +228,17 @@ def _weights(text: str) -> dict[str, float]:
     return {unspelled(name): figure_of(weight) for name, weight in pairs}
 
 
-def _price(text: str) -> tuple[float, float]:
-    prompt, output = _split(text)
-    return figure_of(prompt), figure_of(output)
+def _groups(text: str) -> dict[str, str]:
+    pairs = map(_split, _listed(text))
+    return {unspelled(name): unspelled(group) for name, group in pairs}
+
+
+def _prices(text: str) -> tuple[float, ...]:
+    prices = tuple(map(figure_of, text.split(":")))
+    if len(prices) not in PRICES:
+        raise ValueError(text)
+    return prices
+
+
+def _service(text: str) -> float | None:
+    return None if text == "none" else figure_of(text)

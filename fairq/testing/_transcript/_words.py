@@ -50,10 +50,13 @@ def described(plan: StepPlan) -> Iterator[str]:
     for request_id, block in plan.grow:
         yield f"  grow {request_id} by block {block}"
     for entry in plan.enter:
+        cached = f"{entry.cached} of them cached, " if entry.cached else ""
         yield (
-            f"  enter {entry.request_id} with {len(entry.tokens)} tokens, "
+            f"  enter {entry.request_id} with {len(entry.tokens)} tokens, {cached}"
             f"slot {entry.slot}, blocks {ids(entry.blocks)}"
         )
+    for run in plan.shared:
+        yield f"  blocks {ids(run.blocks)} shared by {ids(run.members)}"
     for chunk in plan.chunks:
         end = " and sample" if chunk.samples else ""
         yield f"  chunk {chunk.request_id}: {chunk.start} + {chunk.length}{end}"
@@ -70,6 +73,11 @@ def happened(events: Events) -> Iterator[str]:
         yield f"finished {end.request_id}: {end.reason.value}, {count}"
     if events.preempted:
         yield f"preempted {ids(events.preempted)}"
+    for share in events.shares:
+        yield (
+            f"request {share.member} takes over {share.tokens} positions of request "
+            f"{share.payer}"
+        )
     if not events:
         yield "nothing"
 
@@ -80,7 +88,12 @@ def idle(why: Idle) -> str:
 
 
 def standing(snapshot: Snapshot) -> Iterator[str]:
-    """Tenants and requests as they stand."""
+    """Tenants and requests as they stand, and the cache if there is something in it."""
+    if snapshot.cached_blocks or snapshot.cached_tokens:
+        yield (
+            f"{snapshot.cached_blocks} blocks cached, {snapshot.cached_tokens} "
+            f"positions found"
+        )
     for tenant in snapshot.tenants:
         yield (
             f"{spelled(tenant.tenant)}: counter {tenant.counter:g}, service "

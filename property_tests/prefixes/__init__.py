@@ -1,0 +1,1 @@
+"""Naive models of prefix sharing, and what drives a kernel beside them."""
