@@ -4,6 +4,7 @@ from fairq.kernel._answer import _check_stopped, check_answer
 from fairq.kernel._audit import _counters, _sequence
 from fairq.kernel._audit_blocks import _conservation
 from fairq.kernel._kernel import Kernel
+from fairq.kernel._limits import check_queue
 from fairq.kernel._report import _tenant, take_snapshot
 from property_tests.mutants.patch import Mutant, edit, mutant
 
@@ -105,6 +106,11 @@ ANSWERS: tuple[Mutant, ...] = (
             "    return request_id\n",
             "    self._check_queues(request.tenant)\n    return request_id\n",
         ),
+    ),
+    mutant(
+        "a queue takes one more",
+        "A queue is refused only when it is longer than it may be.",
+        edit(check_queue, "waiting >= limit", "waiting > limit"),
     ),
     mutant(
         "time runs backwards",

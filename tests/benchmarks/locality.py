@@ -192,7 +192,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     if options.mooncake is not None:
         loads.append(mooncake(options.mooncake, 400 if quick else options.jobs))
     if options.agents is not None:
-        loads.append(agents(options.agents, 20 if quick else options.sessions))
+        counts = [20] if quick else options.sessions
+        loads += [agents(options.agents, count) for count in counts]
     for load in loads:
         for name, width, fields in policies():
             yield replay(load, name, width, fields)
@@ -249,7 +250,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mooncake", type=Path, help="the conversation trace")
     parser.add_argument("--agents", type=Path, help="the agent sessions")
     parser.add_argument("--jobs", type=int, default=4000, help="of Mooncake")
-    parser.add_argument("--sessions", type=int, default=100, help="of the agents")
+    parser.add_argument(
+        "--sessions", type=int, nargs="+", default=[60, 100], help="of the agents"
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--plot", type=Path, help="draw the picture here")
