@@ -6,7 +6,7 @@ and when nobody who waits has any, everybody gets a quantum more. For tenants th
 waiting the number of refills is the same, so a tenant has deficit left exactly while
 its counter is in the lowest round of ``quantum`` that a waiting tenant is in; that is
 how it is computed here, and it needs no state. What the paper leaves open is decided by
-the counters: a tenant that returns is lifted to the smallest counter and keeps what it
+the counters: a tenant that returns is lifted into the lowest round and keeps what it
 was served beyond that (leaving forgives no debt); a plan that admits nobody ends; and
 who does not fit is passed only inside the round.
 """

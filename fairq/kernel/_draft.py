@@ -199,7 +199,7 @@ class Draft:
         for entry in self.entries:
             self._life.admit(entry.sequence, entry.slot, entry.grant)
             last[entry.sequence.tenant] = entry.charge
-        joined = [entry.sequence for entry in self.entries]
+        joined = [(entry.sequence, entry.grant) for entry in self.entries]
         shares = share_charges(joined, self._life)
         for share in shares:
             tenant = self._life.sequences[share.member].tenant

@@ -2,8 +2,8 @@
 
 The first request with a prefix computes it; the others that would be admitted meanwhile
 are held back and enter together, when it is there. So a group needs no object of its
-own: its leader is whoever owns the blocks that are coming, its members are those who
-were held back for them.
+own: its leader is whoever owns the blocks, its members are those who were there before
+the leader's prompt was computed, and who enter first after it was.
 
 The charge of the prefix is that of the positions that were computed, once. It is split
 over the members that enter together, in equal parts; what does not divide stays with
@@ -39,25 +39,37 @@ def shared_prefixes(
     return tuple(found)
 
 
-def share_charges(joined: Sequence[Member], life: Lifecycle) -> tuple[Share, ...]:
+def share_charges(
+    joined: Sequence[tuple[Member, Grant]], life: Lifecycle
+) -> tuple[Share, ...]:
     """Split what leaders were charged over those who waited for them and have entered.
 
     Args:
-        joined: Who entered with this plan.
+        joined: Who entered with this plan, and with which table.
         life: Everybody.
     """
     groups: dict[RequestId, list[Member]] = {}
-    for member in joined:
-        if member.payer is not None:
-            groups.setdefault(member.payer, []).append(member)
-            member.payer = None
+    for member, grant in joined:
+        leader = _leader(member, grant, life)
+        if leader is not None:
+            groups.setdefault(leader.id, []).append(member)
     shares = []
     for name, members in groups.items():
-        leader = life.sequences.get(name)
-        if leader is not None and not leader.has_shared:
-            leader.has_shared = True
-            shares += _split(leader, members, life)
+        leader = life.sequences[name]
+        leader.has_shared = True
+        shares += _split(leader, members, life)
     return tuple(shares)
+
+
+def _leader(member: Member, grant: Grant, life: Lifecycle) -> Member | None:
+    """Who computed what a newcomer found, if that has not been shared yet."""
+    owner = None if grant.hit is None else grant.hit.owner
+    leader = None if owner is None else life.sequences.get(owner)
+    if leader is None or leader is member or leader.has_shared:
+        return None
+    # Who came when it was there did not wait for it.
+    late = leader.group_end is not None and member.id > leader.group_end
+    return None if late else leader
 
 
 def _split(leader: Member, members: list[Member], life: Lifecycle) -> list[Share]:
@@ -66,8 +78,8 @@ def _split(leader: Member, members: list[Member], life: Lifecycle) -> list[Share
     spent = leader.paid - leader.found_ever
     for member in members:
         common = min(member.cached, leader.prompt_length) - leader.cached
-        part = max(0, min(common, spent)) // (len(members) + 1)
-        if part and member.tenant is not leader.tenant:
+        part = min(common, spent, member.found_last) // (len(members) + 1)
+        if part > 0 and member.tenant is not leader.tenant:
             life.counters.share(leader.tenant, member.tenant, part)
             shares.append(Share(leader.id, member.id, part))
     return shares

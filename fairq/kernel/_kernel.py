@@ -25,7 +25,7 @@ from fairq.kernel._answer import check_answer
 from fairq.kernel._audit import problems
 from fairq.kernel._draft import Draft
 from fairq.kernel._lifecycle import Lifecycle
-from fairq.kernel._limits import check_queue, check_time, within
+from fairq.kernel._limits import check_pins, check_queue, check_time, within
 from fairq.kernel._planner import Planner
 from fairq.kernel._report import take_snapshot
 from fairq.kernel._sequence import Sequence
@@ -70,6 +70,7 @@ class Kernel:
         members = within(
             policy.max_sequences, capacity.max_sequences, "max_sequences", "sequences"
         )
+        check_pins(policy.prefix_cache, capacity)
         self._capacity = capacity
         self._policy = policy
         # Each member computes at least one position per step.
@@ -190,9 +191,10 @@ class Kernel:
         Raises:
             UsageError: the time is not an integer.
 
-        Modifies: of what a caller can see only ``outstanding``, ``free_blocks`` and the
-        time; the plan takes effect when it is answered. Cost: O(blocks due + chunks +
-        admissions * log tenants).
+        Modifies: of what a caller can see only ``outstanding``, the counts of free and
+        cached blocks, the tables of who is preempted, and the time; the plan takes
+        effect when it is answered. Cost: O(blocks due + chunks + admissions * log
+        tenants).
         """
         check_time(now_ns)
         self._now_ns = max(self._now_ns, now_ns)

@@ -105,6 +105,7 @@ class Lifecycle:
         """From its queue into the batch."""
         tenant = sequence.tenant
         cached = grant.cached * self.ledger.size
+        sequence.found_last, sequence.group_end = 0, None
         if cached:
             self._settle_cached(sequence, cached)
         unpaid = sequence.unpaid
@@ -130,6 +131,7 @@ class Lifecycle:
         refund = min(found, sequence.prepaid)
         sequence.paid += found
         sequence.found_ever += found
+        sequence.found_last = found
         sequence.prepaid -= refund
         self.counters.refund(sequence.tenant, refund)
         self.counters.charge_cached(sequence.tenant, found)
@@ -150,6 +152,7 @@ class Lifecycle:
     def sample(self, sequence: Sequence, token: int) -> None:
         """Its last chunk yielded a token; it decodes from now on."""
         tenant = sequence.tenant
+        sequence.group_end = next(reversed(self.sequences))
         self.batch.begin_decoding(sequence, token)
         tenant.outputs_offset += 1 - self.clock.tick
         tenant.decoding += 1

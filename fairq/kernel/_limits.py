@@ -1,7 +1,9 @@
 """Limits that the facade checks before anything is changed."""
 
 from fairq._validators import is_integer
+from fairq.backend import Capacity
 from fairq.errors import RequestRejected, UsageError
+from fairq.prefix_cache import PrefixCache
 
 
 def check_time(now_ns: object) -> None:
@@ -22,6 +24,17 @@ def within(wanted: int | None, available: int, name: str, unit: str) -> int:
         )
         raise UsageError(msg)
     return wanted
+
+
+def check_pins(cache: PrefixCache | None, capacity: Capacity) -> None:
+    """Refuse a policy that could pin the whole pool."""
+    if cache is not None and cache.max_pinned_blocks >= capacity.blocks:
+        msg = (
+            f"PrefixCache.max_pinned_blocks must be less than the {capacity.blocks} "
+            f"blocks of the backend; got {cache.max_pinned_blocks}. No request could "
+            f"run beside so many."
+        )
+        raise UsageError(msg)
 
 
 def check_queue(limit: int | None, waiting: int, name: str) -> None:

@@ -103,6 +103,8 @@ class Newcomers:
                 break
             self._touched[tenant] = None
             choice = self._oldest(tenant)
+            if choice is not None and self._is_capped(tenant, choice):
+                choice = None
             if choice is not None and self._try(tenant, choice):
                 continue
             if self._keeper.width is None and choice is not None:
@@ -133,7 +135,9 @@ class Newcomers:
             hit = self._life.tables.find(sequence)
             if self._hold_back(sequence, hit):
                 self._open[tenant] = self._preferred(tenant)
-            elif not self._try(tenant, Choice(sequence, hit)):
+            elif self._is_capped(tenant, best) or not self._try(
+                tenant, Choice(sequence, hit)
+            ):
                 self._open[tenant] = None
             elif tenant.head() is None:
                 del self._open[tenant]
@@ -197,7 +201,6 @@ class Newcomers:
             return False
         self._held[sequence] = None
         sequence.held_back += 1
-        sequence.payer = hit.coming
         return True
 
     def _try(self, tenant: Tenant, choice: Choice) -> bool:
@@ -211,8 +214,6 @@ class Newcomers:
         outputs = sequence.request.max_tokens - sequence.produced
         if not life.rule.fits(sequence, needed, hit.depth):
             return False
-        if self._commits_too_much(tenant, unpaid, outputs):
-            return False
         grant = life.tables.grant(sequence, hit, blocks)
         life.rule.draw(sequence, needed, grant.own)
         charge = tenant.prompt_price * unpaid
@@ -224,11 +225,14 @@ class Newcomers:
             life.counters.backlogged.discard(tenant)
         return True
 
-    def _commits_too_much(self, tenant: Tenant, prompt: int, outputs: int) -> bool:
+    def _is_capped(self, tenant: Tenant, choice: Choice) -> bool:
         """Whether a tenant with members would pass the cap with one more request."""
         cap = self._keeper.cap
         if cap is None or not (tenant.running or tenant.has_drawn):
             return False
+        sequence = choice.sequence
+        prompt = sequence.unpaid_after(choice.hit.depth * self._life.ledger.size)
+        outputs = sequence.request.max_tokens - sequence.produced
         owed = tenant.owed + tenant.pending_outputs + outputs
         prompts = tenant.prompt_price * (tenant.prepaid + prompt) + tenant.pending
         return prompts + tenant.output_price * owed > cap

@@ -72,8 +72,10 @@ class Sequence:
     """Positions it did not compute when it entered last: they were in the cache."""
     held_back: int = 0
     """Plans in which it was not admitted because its prefix was being computed."""
-    payer: RequestId | None = None
-    """Who computed it then."""
+    found_last: int = 0
+    """Prompt positions that were new to it when it entered last, and cached."""
+    group_end: RequestId | None = None
+    """The newest request when its prompt was computed: younger ones did not wait."""
     has_shared: bool = False
     """Others have taken over their part of what it computed."""
     promised: int = 0

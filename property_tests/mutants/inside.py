@@ -96,23 +96,23 @@ CAP: tuple[Mutant, ...] = (
     mutant(
         "the cap is twice as high",
         "A tenant is committed to more than it may be.",
-        edit(Newcomers._commits_too_much, "> cap", "> 2 * cap"),
+        edit(Newcomers._is_capped, "> cap", "> 2 * cap"),
     ),
     mutant(
         "the cap forgets the draft",
         "Outputs of those who enter together are not added up.",
-        edit(Newcomers._commits_too_much, "+ tenant.pending_outputs", ""),
+        edit(Newcomers._is_capped, "+ tenant.pending_outputs", ""),
     ),
     mutant(
         "the cap forgets prompts",
         "Only outputs are a commitment.",
-        edit(Newcomers._commits_too_much, "return prompts + ", "return "),
+        edit(Newcomers._is_capped, "return prompts + ", "return "),
     ),
     mutant(
         "a request above the cap never runs",
         "A tenant without members may not have one that is too large.",
         edit(
-            Newcomers._commits_too_much,
+            Newcomers._is_capped,
             " or not (tenant.running or tenant.has_drawn)",
             "",
         ),

@@ -164,7 +164,7 @@ PAYING: Final[tuple[Mutant, ...]] = (
     mutant(
         "a leader is paid for what it found",
         "Others take over a charge that nobody has borne.",
-        edit(_split, "min(common, spent)", "common"),
+        edit(_split, "min(common, spent, member.found_last)", "common"),
     ),
     mutant(
         "a share is charged twice",

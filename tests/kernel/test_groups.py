@@ -114,6 +114,24 @@ def test_who_comes_later_takes_over_nothing() -> None:
     assert events.shares == ()
 
 
+def test_who_was_not_looked_at_while_it_was_computed_pays_too() -> None:
+    # The prefix takes whole steps: nobody else is looked at meanwhile.
+    shop = group("ab", Shop(tokens=4))
+    events = [shop.step()[1] for _ in range(3)]
+
+    assert [(), (), (part(1, 3),)] == [each.shares for each in events]
+
+
+def test_who_asks_when_it_is_there_pays_nothing_even_if_it_is_the_first() -> None:
+    shop = group("a")
+    shop.step()
+    shop.ask(sibling(9), "c")
+    plan, events = shop.step()
+
+    assert {1: 6} == cached(plan)
+    assert events.shares == ()
+
+
 def test_inside_a_tenant_nothing_goes_from_one_to_the_other() -> None:
     cache = PrefixCache(everybody=True)
     policy = Policy(discipline=Vtc(slack=100.0), prefix_cache=cache)

@@ -415,6 +415,14 @@ def test_a_tenant_at_its_cap_is_passed_by_others_within_the_gate() -> None:
     assert [a[0], b] == entered(made.step())
 
 
+def test_under_fcfs_too_a_tenant_at_its_cap_holds_back_nobody_else() -> None:
+    policy = Policy(discipline=Fcfs(), commitment=12.0, prefix_cache=None)
+    made = loop(policy, sequences=8)
+    a = made.submit_many(2, "a")
+    b = made.submit("b")
+    assert [a[0], b] == entered(made.step())
+
+
 def test_a_tenant_without_members_may_always_have_one() -> None:
     made = loop(Policy(commitment=0.5, prefix_cache=None), sequences=8)
     made.submit_many(3, length=8)

@@ -96,6 +96,11 @@ def test_a_request_that_needs_what_may_be_pinned_is_rejected() -> None:
         kernel.ask(text((1, 11)))
 
 
+def test_the_whole_pool_cannot_be_left_to_pins() -> None:
+    with pytest.raises(UsageError, match="must be less than the 8 blocks of the back"):
+        shop(most=8, blocks=8)
+
+
 def test_without_a_cache_nothing_is_pinned() -> None:
     kernel = Shop(Policy(prefix_cache=None))
     kernel.serve(PREFIX)
