@@ -4,14 +4,8 @@ import attrs
 
 from fairq import Capacity, Policy, PrefixCache
 from property_tests.prefixes.driver import Driver
-from property_tests.prefixes.programs import (
-    STEP,
-    Ask,
-    Commit,
-    Plan,
-    Program,
-    Setting,
-)
+from property_tests.prefixes.programs import STEP, Ask, Commit, Program, Setting
+from property_tests.programs import Plan
 
 SMALL = Capacity(
     blocks=12, block_size=2, max_sequences=4, tokens_per_step=40, prefix_cache=True

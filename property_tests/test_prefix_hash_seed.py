@@ -1,14 +1,9 @@
 """With the prefix cache too, the same calls give the same plans under any hash seed."""
 
-import os
-import pickle
-import subprocess
-import sys
-from pathlib import Path
-
 from hypothesis import Phase, given, settings
 
 from property_tests.effort import profile
+from property_tests.hash_seeds import SEEDS, told
 from property_tests.prefixes.driver import Driver
 from property_tests.prefixes.programs import (
     Program,
@@ -17,8 +12,6 @@ from property_tests.prefixes.programs import (
     settings_of_kernels,
 )
 
-ROOT = Path(__file__).parents[1]
-SEEDS = {"dev": ("4242",), "ci": ("0", "1", "2", "4242")}
 RUNS = {"dev": 20, "ci": 100}
 ELSEWHERE = """
 import pickle, sys
@@ -46,28 +39,13 @@ def drawn(count: int) -> list[Run]:
     return seen
 
 
-def told(seed: str, runs: list[Run]) -> tuple[str, int]:
-    """What a fresh interpreter says of the runs, and what it hashes a string to."""
-    done = subprocess.run(  # noqa: S603  # our own code, no shell
-        [sys.executable, "-c", ELSEWHERE],
-        input=pickle.dumps(runs),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr.decode()
-    text, _, hashed = done.stdout.decode().strip().rpartition("\n")
-    return text, int(hashed)
-
-
 def test_runs_that_share_are_the_same_under_any_hash_seed() -> None:
     runs = drawn(RUNS.get(profile(), RUNS["ci"]))
     drivers = [Driver(setting).play(program).finish() for setting, program in runs]
     here = [f"{each.log} {each.kernel.snapshot()}" for each in drivers]
 
     seeds = SEEDS.get(profile(), SEEDS["ci"])
-    texts, hashes = zip(*(told(seed, runs) for seed in seeds), strict=True)
+    texts, hashes = zip(*(told(ELSEWHERE, seed, runs) for seed in seeds), strict=True)
 
     # Or nothing was compared, or nothing was shared.
     assert len({*hashes, hash("fairq")}) > 1

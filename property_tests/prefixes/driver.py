@@ -19,18 +19,8 @@ from fairq import (
 from property_tests.models import GapModel
 from property_tests.prefixes.accounts import Accounts
 from property_tests.prefixes.batch import Batch
-from property_tests.prefixes.programs import (
-    Ask,
-    Cancel,
-    Commit,
-    Fail,
-    Op,
-    Pin,
-    Plan,
-    Setting,
-    Unpin,
-)
-from property_tests.programs import sampled
+from property_tests.prefixes.programs import Ask, Commit, Op, Pin, Setting, Unpin
+from property_tests.programs import Cancel, Fail, Plan, sampled
 
 FINE = 2**12
 """Services are counted in 1/FINE service units, so that they are whole."""

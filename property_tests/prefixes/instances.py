@@ -11,13 +11,8 @@ from fairq import (
     PrefixCache,
 )
 from property_tests.prefixes.driver import Driver
-from property_tests.prefixes.programs import (
-    STEP,
-    WEIGHTS,
-    Ask,
-    Cancel,
-    Setting,
-)
+from property_tests.prefixes.programs import STEP, WEIGHTS, Ask, Setting
+from property_tests.programs import Cancel
 
 EVERYBODY: Final = PrefixCache(everybody=True)
 

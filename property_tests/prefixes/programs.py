@@ -24,7 +24,7 @@ from fairq import (
     Request,
     Vtc,
 )
-from property_tests.programs import mislead
+from property_tests.programs import Cancel, Fail, Plan, mislead
 
 TENANTS = ("a", "b", "c")
 WEIGHTS = {"b": 2.0, "c": 0.5}
@@ -57,28 +57,11 @@ class Ask:
 
 
 @attrs.frozen
-class Cancel:
-    """End a request that was submitted, modulo how many were."""
-
-    which: int
-
-
-@attrs.frozen
-class Plan:
-    """Ask for a plan, unless one is outstanding."""
-
-
-@attrs.frozen
 class Commit:
     """Answer the outstanding plan: what is sampled, and who stops, modulo who could."""
 
     token: int = 1
     stop: int | None = None
-
-
-@attrs.frozen
-class Fail:
-    """Report the outstanding plan as failed."""
 
 
 @attrs.frozen
