@@ -119,8 +119,8 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         type=to.policy,
         action="append",
         metavar="{" + ",".join(FORMS) + "}",
-        help="give it again for another run; gate:Q is vtc with slack Q that prefers "
-        "cached prefixes (default: vtc; with --offline fcfs)",
+        help="give it again for another run; gate:Q is vtc with slack Q (gate alone: "
+        "200,000) that prefers cached prefixes (default: vtc; with --offline fcfs)",
     )
     group.add_argument(
         "--weights",

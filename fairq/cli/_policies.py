@@ -13,6 +13,9 @@ from fairq.order import Order
 from fairq.policy import Admission, Policy
 from fairq.prefix_cache import PrefixCache
 
+GATE: Final = 200_000.0
+"""Service units per unit of weight: some ten long prompts. What it buys and costs is
+measured in docs/locality.md."""
 WIDTH: Final = re.compile(r"[0-9.]+(e[-+]?[0-9]+)?")
 
 
@@ -26,6 +29,8 @@ class Kind:
     """Inside the gate, unless told otherwise."""
     widths: bool = False
     """Whether its name has a width: ``dlpm:2000``."""
+    usual: float | None = None
+    """The width if the name has none; None where it must have one."""
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -33,10 +38,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "fcfs": Kind(lambda _: Fcfs()),
     "lpm": Kind(lambda _: Lpm(), Order.PREFIX),
     "dlpm": Kind(Dlpm, Order.PREFIX, widths=True),
-    "gate": Kind(Vtc, Order.PREFIX, widths=True),
+    "gate": Kind(Vtc, Order.PREFIX, widths=True, usual=GATE),
 }
 
-FORMS: Final = tuple(f"{name}:Q" if KINDS[name].widths else name for name in KINDS)
+FORMS: Final = ("vtc", "fcfs", "lpm", "dlpm:Q", "gate", "gate:Q")
 """As a user writes them."""
 
 
@@ -67,12 +72,18 @@ NO_RULES: Final = Rules()
 def choice(text: str) -> Choice | None:
     """A policy by its name; None if it is none."""
     kind, colon, width = text.partition(":")
-    if kind not in KINDS or KINDS[kind].widths != bool(colon):
+    if kind not in KINDS or (colon and not KINDS[kind].widths):
         return None
     if not colon:
-        return Choice(text, kind)
+        return _usual(text, KINDS[kind])
     value = _number(width)
     return Choice(text, kind, value) if math.isfinite(value) else None
+
+
+def _usual(name: str, kind: Kind) -> Choice | None:
+    if kind.widths and kind.usual is None:
+        return None
+    return Choice(name, name, kind.usual or 0.0)
 
 
 def _number(text: str) -> float:
