@@ -82,7 +82,8 @@ class Policy:
 
     patience: int = attrs.field(default=64, validator=integer(0, "requests"))
     """Most requests of a tenant that are admitted before its oldest, which ``order``
-    would leave behind; 0 is FIFO inside a tenant."""
+    would leave behind; 0 is FIFO inside a tenant. Those that go ahead of it while its
+    prefix is being computed do not count."""
 
     prefix_cache: PrefixCache | None = attrs.field(
         factory=PrefixCache, validator=optional(instance_of(PrefixCache))

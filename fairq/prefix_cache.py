@@ -37,8 +37,8 @@ class PrefixCache:
     """One cache for all tenants; ``groups`` must be empty then."""
 
     max_wait: int = attrs.field(default=8, validator=integer(0, "steps"))
-    """Most plans in a row in which a request is held back because another one is just
-    computing a prefix of it, >= 0. Others go ahead meanwhile."""
+    """Most plans in which a request is held back because another one is just computing
+    a prefix of it, >= 0; those whose steps fail count. Others go ahead meanwhile."""
 
     max_pinned_blocks: int = attrs.field(default=0, validator=integer(0, "KV blocks"))
     """Most blocks that ``Kernel.pin`` may keep from eviction. So much smaller is the

@@ -106,7 +106,7 @@ class Reserve:
         unheld = blocks - (now - shared)
         needed = self._ledger.blocks_for(sequence.worst) - shared + unheld
         promised = self._promised + self._drawn + self._ledger.tree.held
-        return promised + needed <= self._ledger.total
+        return promised + needed <= self._ledger.total - self._ledger.kept
 
     def draw(self, sequence: Sequence, blocks: int, own: int) -> None:
         """The draft takes it."""

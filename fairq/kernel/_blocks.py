@@ -13,12 +13,14 @@ class BlockLedger:
     or in the table of exactly one sequence, or held by the outstanding draft.
     """
 
-    __slots__ = ("_free", "size", "total", "tree")
+    __slots__ = ("_free", "kept", "size", "total", "tree")
 
     def __init__(self, total: int, size: int) -> None:
         self.total = total
         self.size = size
         self.tree = PrefixTree(size)
+        self.kept = 0
+        """Blocks that may still be pinned, so that nobody may be promised them."""
         self._free = [BlockId(block) for block in range(total - 1, -1, -1)]
 
     @property

@@ -55,9 +55,7 @@ def share_charges(
             groups.setdefault(leader.id, []).append(member)
     shares = []
     for name, members in groups.items():
-        leader = life.sequences[name]
-        leader.has_shared = True
-        shares += _split(leader, members, life)
+        shares += _split(life.sequences[name], members, life)
     return tuple(shares)
 
 
@@ -67,19 +65,36 @@ def _leader(member: Member, grant: Grant, life: Lifecycle) -> Member | None:
     leader = None if owner is None else life.sequences.get(owner)
     if leader is None or leader is member or leader.has_shared:
         return None
-    # Who came when it was there did not wait for it.
-    late = leader.group_end is not None and member.id > leader.group_end
-    return None if late else leader
+    # Before its end others still wait; who came after it did not.
+    if leader.group_end is None or member.id > leader.group_end:
+        return None
+    return leader
 
 
 def _split(leader: Member, members: list[Member], life: Lifecycle) -> list[Share]:
-    shares = []
     # It may have found before a preemption what it computed for them after it.
     spent = leader.paid - leader.found_ever
-    for member in members:
-        common = min(member.cached, leader.prompt_length) - leader.cached
-        part = min(common, spent, member.found_last) // (len(members) + 1)
-        if part > 0 and member.tenant is not leader.tenant:
+    common = [max(0, min(_common(leader, it), spent)) for it in members]
+    shares = []
+    for member, positions in zip(members, common, strict=True):
+        part = _part(positions, common)
+        leader.has_shared |= part > 0
+        if part and member.tenant is not leader.tenant:
             life.counters.share(leader.tenant, member.tenant, part)
             shares.append(Share(leader.id, member.id, part))
     return shares
+
+
+def _common(leader: Member, member: Member) -> int:
+    """Prompt positions that one computed and the other found, for the first time."""
+    reach = min(member.cached, leader.prompt_length) - leader.cached
+    return min(reach, member.found_last)
+
+
+def _part(positions: int, common: list[int]) -> int:
+    """What somebody bears of its positions: each equally with all who have it too."""
+    part = begin = 0
+    for end in sorted({it for it in common if it <= positions}):
+        part += (end - begin) // (1 + sum(it >= end for it in common))
+        begin = end
+    return part

@@ -133,11 +133,10 @@ class Newcomers:
             sequence, tenant = best.sequence, best.sequence.tenant
             # What was found before may be gone: others have been admitted since.
             hit = self._life.tables.find(sequence)
+            choice = Choice(sequence, hit)
             if self._hold_back(sequence, hit):
                 self._open[tenant] = self._preferred(tenant)
-            elif self._is_capped(tenant, best) or not self._try(
-                tenant, Choice(sequence, hit)
-            ):
+            elif self._is_capped(tenant, choice) or not self._try(tenant, choice):
                 self._open[tenant] = None
             elif tenant.head() is None:
                 del self._open[tenant]

@@ -23,6 +23,9 @@ class Pins:
     pinned: int = 0
     """Blocks, counted for each pin by itself."""
 
+    def __attrs_post_init__(self) -> None:
+        self.ledger.kept = self.most
+
     @property
     def most(self) -> int:
         """Blocks that may be pinned."""
@@ -38,7 +41,10 @@ class Pins:
             return 0
         name = (self.cache.namespace(tenant, adapter), tokens)
         if name in self._nodes:
-            msg = f"pin: tenant {tenant!r} has pinned these {len(tokens)} tokens."
+            msg = (
+                f"pin: these {len(tokens)} tokens are pinned in the cache of tenant "
+                f"{tenant!r}, by it or by another of its group. Unpin them first."
+            )
             raise UsageError(msg)
         hit = self._find(name)
         if not hit.depth:
@@ -51,7 +57,7 @@ class Pins:
             )
             raise UsageError(msg)
         self._nodes[name] = self.ledger.tree.lock(hit)
-        self.pinned += hit.depth
+        self._count(hit.depth)
         return hit.depth * self.ledger.size
 
     def unpin(self, tenant: str, tokens: TokenIds, adapter: str | None) -> None:
@@ -64,12 +70,16 @@ class Pins:
         node = self._nodes.pop((cache.namespace(tenant, adapter), tokens), None)
         if node is None:
             msg = (
-                f"unpin: expected tokens that tenant {tenant!r} has pinned; got "
-                f"{len(tokens)} others."
+                f"unpin: expected tokens that are pinned in the cache of tenant "
+                f"{tenant!r}; got {len(tokens)} others."
             )
             raise UsageError(msg)
-        self.pinned -= node.end
+        self._count(-node.end)
         self.ledger.tree.unlock(node)
+
+    def _count(self, blocks: int) -> None:
+        self.pinned += blocks
+        self.ledger.kept = self.most - self.pinned
 
     def nodes(self) -> list[Node]:
         """The locked nodes, for checks."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from fairq.kernel._counters import VirtualCounters
 from fairq.kernel._draft import Draft
-from fairq.kernel._groups import _split, share_charges, shared_prefixes
+from fairq.kernel._groups import _part, _split, shared_prefixes
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._newcomers import Newcomers
 from fairq.kernel._node import Hit
@@ -154,17 +154,17 @@ PAYING: Final[tuple[Mutant, ...]] = (
     mutant(
         "a leader pays nothing",
         "The charge is split over those who waited, and not over all.",
-        edit(_split, "(len(members) + 1)", "len(members)"),
+        edit(_part, "(1 + sum(", "(0 + sum("),
     ),
     mutant(
         "a leader is paid twice",
         "Each time that somebody enters the whole charge is split again.",
-        edit(share_charges, "leader.has_shared = True", "pass"),
+        edit(_split, "leader.has_shared |= part > 0", "pass"),
     ),
     mutant(
         "a leader is paid for what it found",
         "Others take over a charge that nobody has borne.",
-        edit(_split, "min(common, spent, member.found_last)", "common"),
+        edit(_split, "min(_common(leader, it), spent)", "_common(leader, it)"),
     ),
     mutant(
         "a share is charged twice",

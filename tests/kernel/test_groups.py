@@ -132,6 +132,33 @@ def test_who_asks_when_it_is_there_pays_nothing_even_if_it_is_the_first() -> Non
     assert events.shares == ()
 
 
+def test_who_enters_before_it_is_done_does_not_stand_for_those_who_wait() -> None:
+    shop = Shop(tokens=16)
+    long = [*text((1, 20)), 2]
+    shop.ask(long, "a", max_tokens=20)
+    for tenant in "bcd":
+        shop.ask([*text((1, 20)), 3], tenant)
+    # Has a block in common with them, and enters as soon as that is there.
+    shop.ask([*text((1, 2)), 9], "x")
+    shares = [share for _ in range(3) for share in shop.step()[1].shares]
+
+    full = [share.tokens for share in shares if share.member < 4]
+    assert [5, 5, 5] == full
+
+
+def test_each_bears_what_it_has_in_common_and_nothing_else() -> None:
+    shop = Shop()
+    shop.ask([*text((1, 12)), 2], "a", max_tokens=20)
+    shop.ask([*text((1, 12)), 3], "b")
+    for tenant in "cde":
+        shop.ask([*text((1, 4)), 9], tenant)
+    shop.step()
+    _, events = shop.step()
+
+    # Four positions over five, the eight after them over two.
+    assert (part(1, 4),) == events.shares
+
+
 def test_inside_a_tenant_nothing_goes_from_one_to_the_other() -> None:
     cache = PrefixCache(everybody=True)
     policy = Policy(discipline=Vtc(slack=100.0), prefix_cache=cache)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairq import Policy, PrefixCache, RequestRejected, UsageError
+from fairq import Admission, Policy, PrefixCache, RequestRejected, UsageError
 from tests.kernel.sharing import SIZE, Shop, text
 
 PREFIX = text((1, 6))
@@ -57,7 +57,7 @@ def test_nothing_is_pinned_that_is_not_cached() -> None:
     kernel = shop()
     assert kernel.kernel.pin("a", PREFIX) == 0
 
-    with pytest.raises(UsageError, match="tenant 'a' has pinned"):
+    with pytest.raises(UsageError, match="pinned in the cache of tenant 'a'"):
         kernel.kernel.unpin("a", PREFIX)
 
 
@@ -74,7 +74,7 @@ def test_a_prefix_is_pinned_once() -> None:
     kernel.serve(PREFIX)
     kernel.kernel.pin("a", PREFIX)
 
-    with pytest.raises(UsageError, match="has pinned these 6 tokens"):
+    with pytest.raises(UsageError, match="these 6 tokens are pinned"):
         kernel.kernel.pin("a", PREFIX)
 
 
@@ -94,6 +94,21 @@ def test_a_request_that_needs_what_may_be_pinned_is_rejected() -> None:
 
     with pytest.raises(RequestRejected, match="needs 6 KV blocks"):
         kernel.ask(text((1, 11)))
+
+
+def test_what_is_promised_to_members_is_never_pinned_away() -> None:
+    cache = PrefixCache(everybody=True, max_pinned_blocks=8)
+    policy = Policy(admission=Admission.RESERVE, prefix_cache=cache)
+    kernel = Shop(policy, blocks=20)
+    kernel.serve(text((1, 17)))
+    for token in (2, 3, 4):
+        kernel.ask(text((token, 3)), max_tokens=10)
+    kernel.step()
+
+    assert kernel.kernel.pin("a", text((1, 16))) == 16
+    while kernel.kernel.snapshot().running or kernel.kernel.snapshot().waiting:
+        kernel.step()
+    assert kernel.kernel.snapshot().preemptions == 0
 
 
 def test_the_whole_pool_cannot_be_left_to_pins() -> None:
