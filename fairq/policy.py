@@ -96,8 +96,9 @@ class Policy:
     )
     """Most service that one tenant may be committed to: prompts admitted but not
     computed, and outputs its members may still produce, per unit of weight. It is O in
-    the bound 2 (Q + O + P). A tenant with nothing in the batch may always have one
-    request. None for no limit: what was reached is measured."""
+    the bound 2 (Q + O + P + S), but for its parts of shared prefixes. A tenant with
+    nothing in the batch may always have one request. None for no limit: what was
+    reached is measured."""
 
     token_budget: int | None = attrs.field(
         default=None, validator=optional_integer(1, "tokens per step")
