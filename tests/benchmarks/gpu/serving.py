@@ -130,19 +130,21 @@ class StandingBatch:
         if not isinstance(plan, StepPlan) or len(plan.chunks) != self.batch:
             msg = f"expected all {self.batch} to enter at once, got {plan}"
             raise RuntimeError(msg)
-        self.kernel.commit(self.backend.step(_cached(plan)))
+        self.kernel.commit(
+            self.backend.step(_cached(plan, self.backend.capacity.block_size))
+        )
 
 
 def _ordered(logits: Mapping[RequestId, torch.Tensor]) -> torch.Tensor:
     return torch.stack([logits[name] for name in sorted(logits)]).cpu()
 
 
-def _cached(plan: StepPlan) -> StepPlan:
-    """The plan as if all prompts were known but for their last position."""
-    known = {each.request_id: len(each.tokens) for each in plan.enter}
-    enter = [attrs.evolve(each, cached=len(each.tokens) - 1) for each in plan.enter]
-    chunks = [
-        Chunk(each.request_id, known[each.request_id] - 1, 1, samples=True)
-        for each in plan.chunks
-    ]
+def _cached(plan: StepPlan, block_size: int) -> StepPlan:
+    """The plan as if all prompts were cached but for the block of their last token."""
+    enter, chunks = [], []
+    for each in plan.enter:
+        cached = (len(each.tokens) - 1) // block_size * block_size
+        length = len(each.tokens) - cached
+        enter.append(attrs.evolve(each, cached=cached))
+        chunks.append(Chunk(each.request_id, cached, length, samples=True))
     return attrs.evolve(plan, enter=tuple(enter), chunks=tuple(chunks))
