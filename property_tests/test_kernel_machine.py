@@ -35,6 +35,7 @@ SITUATIONS = (
     "given up",
     "passed within the slack",
     "preempted",
+    "preempted by a step that failed",
     "refused for good",
     "refused for now",
     "resumed after its first tokens",

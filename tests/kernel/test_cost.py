@@ -148,6 +148,6 @@ def test_submit_and_cancel_cost_the_same_however_many_wait(queue: int) -> None:
     for number in range(queue):
         loop.submit(f"t{number % 50}")
     new = request("t0")
-    assert visits(lambda: loop.kernel.submit(new)) <= 80
+    assert visits(lambda: loop.kernel.submit(new)) <= 85
     middle = loop.submit("t1")
     assert visits(lambda: loop.kernel.cancel(middle)) <= 45

@@ -76,9 +76,9 @@ pin prompt=4
 def test_pins_are_played_and_recorded() -> None:
     text = play(PINNING)
     assert "\npinned 8 tokens\n" in text
-    assert "\nerror: pin: tenant 'a' has pinned these 9 tokens.\n" in text
+    assert "\nerror: pin: these 9 tokens are pinned in the cache of tenant 'a'" in text
     assert "\nunpinned\n" in text
-    assert "\nerror: unpin: expected tokens that tenant 'a' has pinned" in text
+    assert "\nerror: unpin: expected tokens that are pinned in the cache of" in text
     assert text.endswith("\npinned 0 tokens\n")
     journal = record(PINNING)
     kinds = [type(noted.call) for noted in journal.calls[-5:]]
