@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fairq.kernel._draft import Draft
 from fairq.kernel._lifecycle import Lifecycle
 from fairq.kernel._node import Node
+from fairq.kernel._prefixes import TOKEN_BYTES
 from fairq.kernel._tables import Grant, path
 from fairq.plan import BlockId
 
@@ -70,7 +71,7 @@ def _tree(life: Lifecycle) -> Iterator[str]:
     for node in tree.nodes():
         held += len(node.blocks) if node.locks else 0
         cached += 0 if node.locks else len(node.blocks)
-        yield from _node(node, 4 * size)
+        yield from _node(node, TOKEN_BYTES * size)
         is_end = not node.children and not node.locks and node.parent is not None
         if is_end != tree.may_be_evicted(node):
             yield f"A node with blocks {node.blocks} may be evicted, or may not."

@@ -14,6 +14,7 @@ import attrs
 
 from fairq.kernel._blocks import BlockLedger
 from fairq.kernel._node import Hit, Node
+from fairq.kernel._prefixes import TOKEN_BYTES
 from fairq.kernel._sequence import Sequence
 from fairq.plan import BlockId
 from fairq.prefix_cache import PrefixCache
@@ -99,8 +100,8 @@ class Tables:
         depth, size = hit.depth, self._ledger.size
         node = tree.lock(hit)
         fresh = self._ledger.take(blocks - depth)
-        full = sequence.known // size
-        raw = sequence.tokens().raw[4 * size * depth : 4 * size * full]
+        full, width = sequence.known // size, TOKEN_BYTES * size
+        raw = sequence.tokens().raw[width * depth : width * full]
         leaf = tree.announce(node, raw, fresh[: full - depth], sequence.id)
         own = self._ledger.blocks_for(sequence.worst) - leaf.end
         if not depth:
